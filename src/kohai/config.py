@@ -1,0 +1,317 @@
+"""A run's configuration: YAML in, typed and checked values out; every mistake in one message.
+
+Paths are relative to the folder one starts Kohai from. Secrets are never part of a configuration: an endpoint's key is
+named by the environment variable that holds it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kohai.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Above0 = Annotated[float, Field(gt=0.0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PackageConfig(_Section):
+    """The private API to learn."""
+
+    path: Path = Field(description="Folder of the importable package; read statically, never imported by Kohai.")
+    names: tuple[str, ...] = Field((), description="Only these modules of it, dotted; empty = all public ones.")
+
+
+class TasksConfig(_Section):
+    """Where the tasks lie and which files make which split; counts cut a split to a fixed, seeded subset."""
+
+    folder: Path = Field(description="Folder of the task files and of the fixtures they name.")
+    state: str | None = Field(None, description="Database file in a program's folder whose final content is its state.")
+    demo: str = Field("demo.jsonl", description="Tasks with references: SFT learns from these.")
+    practice: str = Field("practice.jsonl", description="Instructions without references: sampled, judged, used by RL.")
+    probe: str = Field("dev.jsonl", description="Tasks for the fixed probe set that watches training.")
+    test: tuple[str, ...] = Field(("test.jsonl", "test_unseen.jsonl"), description="Splits that evaluation reports.")
+    n_demo: Positive | None = Field(None, description="At most so many demo tasks.")
+    n_practice: Positive | None = Field(None, description="At most so many practice tasks.")
+    n_probe: Natural = Field(24, description="So many probe tasks; 0 = no probe set.")
+    n_test: tuple[Positive, ...] | None = Field(None, description="At most so many tasks of each test split, in order.")
+
+
+class PromptConfig(_Section):
+    """How a prompt is built from an instruction and the docs that retrieval finds."""
+
+    k: Positive = Field(5, description="Docs per prompt.")
+    max_tokens: Positive = Field(420, description="Token budget of a prompt; the least relevant docs are cut to fit.")
+    system: str = Field(
+        "Write one Python program that does what is asked. Use only the documented calls.",
+        description="First line of each prompt.",
+    )
+
+
+class ModelConfig(_Section):
+    """The base model, shared frozen by all roles."""
+
+    name: str = Field(
+        "smollm2-135m-instruct",
+        description="'smollm2-135m-instruct' (from the package index), 'tiny-random' (made in-process, for tests), "
+        "a folder, or a Hugging Face hub id.",
+    )
+    cache: Path = Field(Path(".models"), description="Where fetched bases are kept.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto = bfloat16 where the hardware computes in it, float32 elsewhere."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where there is one.")
+    threads: Natural = Field(0, description="CPU threads; 0 = one per core.")
+
+
+class LoraConfig(_Section):
+    """A low-rank adapter (arXiv 2106.09685) on all linear layers."""
+
+    r: Positive = Field(16, description="Rank.")
+    alpha: Above0 = Field(32.0, description="Scale: the update is multiplied by alpha / r.")
+    first_layer: Natural = Field(0, description="Lower layers stay as they are: cheaper to train.")
+
+
+class SftConfig(_Section):
+    """Supervised fine-tuning on the demo references."""
+
+    lora: LoraConfig = LoraConfig()
+    epochs: Positive = Field(3, description="Passes over the references.")
+    learning_rate: Above0 = Field(6e-4, description="Peak; cosine decay after a short warm-up.")
+    batch_size: Positive = Field(8, description="References per update.")
+
+
+class SamplingConfig(_Section):
+    """How completions are drawn."""
+
+    n: Positive = Field(6, description="Completions per task.")
+    temperature: Above0 = Field(0.8, description="1 = as the model's own distribution.")
+    max_new_tokens: Positive = Field(160, description="Length limit of a completion.")
+    batch_tokens: Positive = Field(24_000, description="Prompt plus completion tokens decoded together; bounds memory.")
+
+
+class SandboxConfig(_Section):
+    """Limits of one program."""
+
+    cpu_seconds: Above0 = Field(4.0, description="CPU time.")
+    wall_seconds: Above0 = Field(12.0, description="Waiting included.")
+    memory_mb: Positive = Field(512, description="Address space.")
+    file_mb: Positive = Field(16, description="Largest file it may write.")
+    output_kb: Positive = Field(64, description="Output that is kept.")
+    processes: Natural = Field(0, description="Programs at a time; 0 = one per core.")
+
+
+class EndpointConfig(_Section):
+    """An OpenAI-compatible chat endpoint that answers the rubric's `llm` criteria."""
+
+    base_url: str = Field(description="For example http://127.0.0.1:8000/v1.")
+    model: str = Field(description="The model's name at that endpoint.")
+    key_env: str = Field("KOHAI_JUDGE_KEY", description="Environment variable that holds the key, if one is needed.")
+    timeout_seconds: Above0 = Field(60.0, description="For one call.")
+    concurrency: Positive = Field(8, description="Calls at a time.")
+    retries: Natural = Field(4, description="After 429, 5xx and time-outs, with jittered back-off.")
+
+
+class ReviewerConfig(_Section):
+    """The offline judge: the base tuned to read code and score log P(instruction | code) (arXiv 2211.16490)."""
+
+    lora: LoraConfig = LoraConfig()
+    epochs: Positive = Field(2, description="Passes over the demo references turned round.")
+    learning_rate: Above0 = Field(6e-4, description="Peak.")
+    batch_size: Positive = Field(8, description="Pairs per update.")
+    n_calibration: Positive = Field(80, description="References, each with a mutant, that set the yes/no threshold.")
+
+
+class FeedbackConfig(_Section):
+    """Who answers the rubric."""
+
+    rubric: Path = Field(Path("configs/rubric.yaml"), description="The criteria, a file to edit.")
+    judge: Literal["reviewer", "endpoint"] = Field("reviewer", description="Who answers the `llm` criteria.")
+    endpoint: EndpointConfig | None = Field(None, description="Needed where judge is `endpoint`.")
+    reviewer: ReviewerConfig = ReviewerConfig()
+    max_unscored: Share = Field(0.2, description="The stage stops when a larger share of verdicts is unscored.")
+
+
+class RewardModelConfig(_Section):
+    """Bradley-Terry reward model on the preferences."""
+
+    lora: LoraConfig = LoraConfig()
+    epochs: Positive = Field(1, description="Passes over the judged completions.")
+    learning_rate: Above0 = Field(4e-4, description="Peak.")
+    batch_tasks: Positive = Field(4, description="Tasks per update, each with all its completions.")
+    min_margin: Share = Field(0.05, description="Smaller score differences are ties and dropped.")
+    held_out: Share = Field(0.15, description="Share of the tasks kept for the report.")
+
+
+class RlConfig(_Section):
+    """PPO (arXiv 1707.06347) against the reward model."""
+
+    steps: Natural = Field(12, description="Rollout batches; each is one policy update per epoch and minibatch.")
+    tasks_per_step: Positive = Field(8, description="Practice tasks per rollout batch.")
+    sampling: SamplingConfig = SamplingConfig()
+    reuse_samples: bool = Field(True, description="The sample stage's completions, drawn from this very policy, are the "
+                                "first rollouts.")
+    epochs: Positive = Field(2, description="Passes over a rollout batch.")
+    minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")
+    learning_rate: Above0 = Field(1e-4, description="Of the policy's adapter.")
+    value_learning_rate: Above0 = Field(1e-3, description="Of the value head.")
+    kl_coef: Annotated[float, Field(ge=0.0)] = Field(0.02, description="Weight of the per-token KL to the reference.")
+    kl_target: Above0 | None = Field(None, description="Adapts kl_coef toward this KL per completion; null = fixed.")
+    clip_range: Above0 = Field(0.2, description="Of the probability ratio.")
+    value_clip_range: Above0 = Field(0.2, description="Of the value.")
+    gamma: Share = Field(1.0, description="Discount.")
+    gae_lambda: Share = Field(0.95, description="GAE's lambda (arXiv 1506.02438).")
+    max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
+    gates: tuple[str, ...] = Field(
+        ("parses", "names_bound", "api_exists", "arguments_bind"),
+        description="Criteria that a completion must pass for the reward model's reward; else it gets the floor.",
+    )
+    gate_floor: float = Field(-2.0, description="Reward of a gated completion, in group standard deviations.")
+    probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
+    checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")
+
+
+class EvaluateConfig(_Section):
+    """What is compared on the test splits."""
+
+    arms: tuple[Literal["base", "sft", "best_of_n", "rejection_sft", "rlaif"], ...] = Field(
+        ("base", "sft", "best_of_n", "rejection_sft", "rlaif"), description="Arms of the table."
+    )
+    n_best: Positive = Field(4, description="n of best-of-n by the reward model.")
+    resamples: Positive = Field(2000, description="Bootstrap resamples for paired differences.")
+
+
+class Config(_Section):
+    """One run, from the API to the report."""
+
+    run: Path = Field(description="The run's folder.")
+    seed: int = Field(7, description="Of everything that is drawn.")
+    package: PackageConfig
+    tasks: TasksConfig
+    prompt: PromptConfig = PromptConfig()
+    model: ModelConfig = ModelConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    sft: SftConfig = SftConfig()
+    sample: SamplingConfig = SamplingConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
+    reward_model: RewardModelConfig = RewardModelConfig()
+    rejection_sft: SftConfig = SftConfig(epochs=1, learning_rate=2e-4)
+    rl: RlConfig = RlConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report_to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = Field(
+        ("tensorboard",), description="Where training curves go beside the run's own JSON."
+    )
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a YAML file, with `a.b=c` overrides (values are YAML) laid over it.
+
+    Raises:
+        ConfigError: no such file, not YAML, or mistakes: all of them, one a line.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, found {type(data).__name__}")
+    for override in overrides:
+        _set(data, override)
+    return parse_config(data, str(path))
+
+
+def parse_config(data: dict[str, Any], source: str = "config") -> Config:
+    """The configuration of plain values.
+
+    Raises:
+        ConfigError: every mistake, one a line.
+    """
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        problems = [f"  {problem}" for problem in _problems(error)]
+        raise ConfigError(f"{source}: {len(problems)} mistake(s)\n" + "\n".join(problems)) from None
+    conflicts = list(_conflicts(config))
+    if conflicts:
+        raise ConfigError(f"{source}: {len(conflicts)} mistake(s)\n" + "\n".join(f"  {text}" for text in conflicts))
+    return config
+
+
+def to_yaml(config: BaseModel) -> str:
+    """The resolved configuration, as a run's folder keeps it."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a configuration, for editors and for people."""
+    return Config.model_json_schema()
+
+
+def _set(data: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"--set {override}: expected a.b=value")
+    *parents, last = key.strip().split(".")
+    node = data
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: {parent!r} is not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not YAML") from None
+
+
+def _conflicts(config: Config) -> Iterator[str]:
+    if config.feedback.judge == "endpoint" and config.feedback.endpoint is None:
+        yield "feedback.endpoint: needed where feedback.judge is 'endpoint'; give base_url and model"
+    if config.tasks.n_test is not None and len(config.tasks.n_test) != len(config.tasks.test):
+        yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        location = [str(part) for part in item["loc"]]
+        where = ".".join(location)
+        if item["type"] == "extra_forbidden":
+            names = list(_fields_at(location[:-1]))
+            near = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+            yield f"{where}: unknown key; {hint}"
+        elif item["type"] == "missing":
+            yield f"{where}: missing"
+        else:
+            yield f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, found {item['input']!r}"
+
+
+def _fields_at(location: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None:
+            break
+        hint = field.annotation
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+            hint = next(option for option in typing.get_args(hint) if option is not type(None))
+        if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
+            break
+        model = hint
+    return list(model.model_fields)

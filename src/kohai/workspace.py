@@ -1,0 +1,221 @@
+"""A run's folder: artifacts are whole or absent, a finished stage is proved by its manifest.
+
+    RUN/config.yaml            the resolved configuration
+    RUN/STAGE/...              a stage's artifacts, each written to a temporary name and renamed
+    RUN/STAGE/manifest.json    written last: config digest, seed, input and output digests, versions, seconds, peak memory
+
+A stage whose manifest matches its configuration and inputs is skipped; a killed run goes on where it stopped. Leaves
+out locking between machines: one run folder belongs to one process (a lock file says so).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kohai import records
+from kohai.errors import InternalError, WorkspaceError
+
+FORMAT = 1
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One run's folder; see the module's docstring for its layout."""
+
+    root: Path
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the run's folder."""
+        return self.root.joinpath(*parts)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Writes a whole file or none; its folder is made."""
+        path = self.root / name
+        with writing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """As `write_text`, for JSON values."""
+        return self.write_text(name, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+    def write_records(self, name: str, items: Iterable[Any]) -> Path:
+        """As `write_text`, for records, one a line."""
+        return self.write_text(name, "".join(records.to_json(item) + "\n" for item in items))
+
+    def read_json(self, name: str) -> Any:
+        """A JSON artifact."""
+        return json.loads(self._read(name))
+
+    def read_records(self, kind: type[Record], name: str) -> list[Record]:
+        """The records of an artifact."""
+        return records.read_lines(kind, self._read(name).splitlines(), str(self.root / name))
+
+    def _read(self, name: str) -> str:
+        path = self.root / name
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            stage = name.split("/")[0].replace("_", "-")
+            raise WorkspaceError(f"{path} is not there yet; `kohai {stage} CONFIG` or `kohai run CONFIG` makes it") from None
+
+    def manifest(self, stage: str) -> dict[str, Any] | None:
+        """A finished stage's manifest, or None."""
+        path = self.root / stage / "manifest.json"
+        if not path.exists():
+            return None
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest.get("format") != FORMAT:
+            raise WorkspaceError(
+                f"{path}: made by another version of Kohai (format {manifest.get('format')}, this one writes {FORMAT}); "
+                f"use a new run folder, or delete {self.root}"
+            )
+        return manifest
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run's folder for this process.
+
+        Raises:
+            WorkspaceError: another process holds it, or it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise WorkspaceError(f"{self.root}: cannot be written ({error.strerror})") from None
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise WorkspaceError(f"{self.root} is in use by another process; wait for it or choose another run") from None
+            yield
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` (file or folder), renamed to it on clean exit, removed on error.
+
+    Raises:
+        WorkspaceError: no space left, or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.is_dir():
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.rename(path)
+        else:
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkspaceError(f"{path}: no space left on the disk; free some and run the same command again") from None
+        raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def run_stage(
+    workspace: Workspace, stage: str, settings: Mapping[str, Any], inputs: Iterable[Path], work: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], bool]:
+    """Does `work` unless a manifest shows that it was done with the same settings and inputs.
+
+    Returns:
+        The manifest, and whether the stage was skipped.
+
+    Raises:
+        WorkspaceError: an input is missing.
+    """
+    wanted = {"format": FORMAT, "stage": stage, "settings": digest_json(settings), "inputs": _digests(workspace, inputs)}
+    done = workspace.manifest(stage)
+    if done is not None and all(done.get(key) == value for key, value in wanted.items()):
+        return done, True
+    manifest_path = workspace.path(stage, "manifest.json")
+    manifest_path.unlink(missing_ok=True)
+    progress_path = workspace.path(stage, "progress.json")
+    if progress_path.exists() and json.loads(progress_path.read_text(encoding="utf-8")) != wanted:
+        shutil.rmtree(workspace.path(stage))  # half of a stage with other settings or inputs
+    workspace.write_json(f"{stage}/progress.json", wanted)
+    started = time.monotonic()
+    report = work()
+    manifest = wanted | {
+        "report": report,
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "versions": versions(),
+    }
+    workspace.write_json(f"{stage}/manifest.json", manifest)
+    return manifest, False
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a number depends on."""
+    names = ("kohai", "torch", "transformers", "peft", "trl")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def digest_json(value: Any) -> str:
+    """SHA-256 of JSON values, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_path(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names; compiled Python is left out."""
+    total = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                total.update(str(file.relative_to(path)).encode() + b"\0" + digest_path(file).encode())
+        return total.hexdigest()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def _digests(workspace: Workspace, inputs: Iterable[Path]) -> dict[str, str]:
+    digests = {}
+    for path in inputs:
+        inside = path.is_relative_to(workspace.root)
+        if not path.exists():
+            hint = "an earlier stage makes it: `kohai run CONFIG`" if inside else "check the path in the configuration"
+            raise WorkspaceError(f"{path} does not exist; {hint}")
+        name = str(path.relative_to(workspace.root)) if inside else str(path)
+        if name in digests:
+            raise InternalError(f"input {name} is named twice")
+        digests[name] = digest_path(path)
+    return digests
