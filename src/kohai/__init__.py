@@ -1,1 +1,96 @@
-"""Kohai (後輩, the junior): teach a small language model to call your API so that the code runs."""
+"""Kohai (後輩, the junior): teach a small language model to call your API so that the code runs.
+
+    import kohai
+
+    config = kohai.load_config("configs/demo.yaml", ["seed=8"])
+    kohai.run(config)             # all stages, as `kohai run configs/demo.yaml`
+    kohai.sft(config)             # one stage, as `kohai sft configs/demo.yaml`
+
+Importing this package imports nothing heavy; each function imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kohai.config import Config
+
+__all__ = [
+    "Config",
+    "evaluate",
+    "feedback",
+    "load_config",
+    "prepare",
+    "reward_model",
+    "rl",
+    "run",
+    "sample",
+    "sft",
+    "write_report",
+]
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a YAML file, with `a.b=c` overrides laid over it; see `kohai.config.load_config`."""
+    from kohai import config
+
+    return config.load_config(path, overrides)
+
+
+def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
+    """Runs the stages (None = all) that are not done yet; each one's report by its name."""
+    from kohai import pipeline
+
+    reports: dict[str, Any] = pipeline.run(config, stages)
+    return reports
+
+
+def prepare(config: Config) -> dict[str, Any]:
+    """Reads the package, the tasks and the fixtures; builds the prompts."""
+    return run(config, ["prepare"])
+
+
+def sft(config: Config) -> dict[str, Any]:
+    """Supervised fine-tuning on the demo references."""
+    return run(config, ["sft"])
+
+
+def sample(config: Config) -> dict[str, Any]:
+    """Completions of the practice tasks by the SFT model."""
+    return run(config, ["sample"])
+
+
+def feedback(config: Config) -> dict[str, Any]:
+    """Static checks, executions and a judge answer the rubric on each completion."""
+    return run(config, ["feedback"])
+
+
+def reward_model(config: Config) -> dict[str, Any]:
+    """A Bradley-Terry reward model on the preferences that the feedback gives."""
+    return run(config, ["reward_model"])
+
+
+def rl(config: Config) -> dict[str, Any]:
+    """PPO against the reward model."""
+    return run(config, ["rl"])
+
+
+def evaluate(config: Config) -> dict[str, Any]:
+    """All arms on the test splits, greedy and paired."""
+    return run(config, ["evaluate"])
+
+
+def write_report(config: Config) -> dict[str, Any]:
+    """The report page, its JSON and its table; named so because `kohai.report` is the package that writes it."""
+    return run(config, ["report"])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Config":
+        from kohai.config import Config
+
+        return Config
+    raise AttributeError(f"module 'kohai' has no attribute {name!r}")

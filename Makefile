@@ -1,0 +1,62 @@
+# make demo    the environment and the whole loop on the example API; ends with a table and a report page
+# make test    the environment and the default tests
+# make check   format, lint, types, layers, tests
+# make bench   every benchmark of benchmarks/
+# make lock    writes the lock files from the environment
+# make clean   removes the environment and what tools cached; runs and fetched models stay
+#
+# PYTHON=...        another interpreter (3.11 or newer)
+# TORCH_INDEX=...   an index with another build of torch, for example one for CPUs only
+# VENV=...          another place for the environment
+
+# The lock files were made with 3.11; a newer Python is taken where 3.11 is not there.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH := torch==2.13.0
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check bench lock clean environment
+
+demo: environment
+	$(BIN)/kohai run configs/demo.yaml
+
+test: environment
+	$(BIN)/python -m pytest
+
+check: environment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: environment
+	@for file in benchmarks/*.py; do $(BIN)/kohai bench $$(basename $$file .py) || exit 1; done
+
+lock: environment
+	$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment: $(STAMP)
+
+# Nothing is done where the lock files have not changed; a half-made environment has no stamp and is made again.
+$(STAMP): requirements.lock requirements-dev.lock pyproject.toml
+ifeq ($(strip $(PYTHON)),)
+	@echo "Kohai needs Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2
+	@exit 1
+endif
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "$(PYTHON) is not a Python of 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --progress-bar off --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c requirements.lock $(TORCH)
+	$(PIP) install --progress-bar off --quiet -r requirements.lock -r requirements-dev.lock
+	$(PIP) install --progress-bar off --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

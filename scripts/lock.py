@@ -1,0 +1,62 @@
+"""Writes requirements.lock and requirements-dev.lock from what is installed in this environment.
+
+    .venv/bin/python scripts/lock.py
+
+Each file holds `name==version` of the closure of what pyproject.toml asks for: run time in the one, what development
+adds in the other. torch stays out: which build fits depends on the machine, so the Makefile installs it by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+LEFT_OUT = {"torch", "triton"}
+HEADER = "# {what}; `make lock` writes this file. torch is installed by the Makefile.\n"
+
+
+def closure(requirements: Iterable[str]) -> dict[str, str]:
+    """Versions of the requirements and of all they need on this machine, by canonical name."""
+    found: dict[str, str] = {}
+    waiting = [(Requirement(text), "") for text in requirements]
+    seen = set()
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        for wanted in ("", *requirement.extras):
+            if (name, wanted) in seen:
+                continue
+            seen.add((name, wanted))
+            found[name] = importlib.metadata.version(name)
+            needs = importlib.metadata.requires(name) or []
+            waiting += [(Requirement(text), wanted) for text in needs]
+    return {name: version for name, version in found.items() if name not in LEFT_OUT and not name.startswith("nvidia-")}
+
+
+def main() -> None:
+    """Writes both files."""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    run_time = closure(project["project"]["dependencies"])
+    development = closure(project["dependency-groups"]["dev"])
+    _write("requirements.lock", "What Kohai runs with", run_time)
+    _write(
+        "requirements-dev.lock",
+        "What development adds",
+        {name: version for name, version in development.items() if name not in run_time},
+    )
+
+
+def _write(path: str, what: str, versions: dict[str, str]) -> None:
+    lines = "".join(f"{name}=={versions[name]}\n" for name in sorted(versions))
+    Path(path).write_text(HEADER.format(what=what) + lines, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The command line. Each command is a thin call of a documented function; heavy imports wait inside the commands.
+
+Exit codes: 0 done; 2 something that the user can mend; 1 ours; 130 stopped by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kohai.errors import KohaiError
+from kohai.stopping import stoppable
+
+if TYPE_CHECKING:
+    from kohai.config import Config
+
+app = typer.Typer(
+    name="kohai",
+    help="Teach a small language model to call your API so that the code runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, for example configs/demo.yaml.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Overrides one value of CONFIG; repeatable.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+STAGES = {
+    "prepare": "Read the package, the tasks and the fixtures; build the prompts.",
+    "sft": "Fine-tune the base model on the demo references.",
+    "sample": "Draw completions for the practice tasks.",
+    "feedback": "Check, run and judge each completion.",
+    "reward-model": "Train the reward model on the preferences.",
+    "rl": "Train the policy against the reward model (PPO).",
+    "evaluate": "Compare all arms on the test splits.",
+    "report": "Write the report page, its JSON and its table.",
+}
+
+
+@app.command()
+def run(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Run all stages; what is done already is skipped, a stopped run goes on where it stopped."""
+    _run(config, overrides, None)
+
+
+def _stage_command(name: str) -> Callable[..., None]:
+    def command(config: ConfigPath, overrides: Overrides = None) -> None:
+        _run(config, overrides, name.replace("-", "_"))
+
+    return command
+
+
+for _name, _help in STAGES.items():
+    app.command(_name, help=_help)(_stage_command(_name))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Print versions, CPU features, memory, sandbox level and GPU, to paste into a bug report."""
+    from kohai import doctor
+
+    found = doctor.examine()
+    print(_json(found) if as_json else doctor.as_text(found))
+
+
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which; without a name they are listed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one benchmark of benchmarks/ against its peer."""
+    from kohai import bench
+
+    if name is None:
+        print("\n".join(f"{found:<12} {title}" for found, title in bench.titles().items()))
+        return
+    with stoppable(sys.argv):
+        result = bench.run(name)
+    print(_json(result) if as_json else bench.as_text(result))
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a configuration."""
+    from kohai import config
+
+    print(_json(config.schema()))
+
+
+@config_app.command("show")
+def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Print CONFIG with every default filled in."""
+    from kohai.config import to_yaml
+
+    print(to_yaml(_load(config, overrides)), end="")
+
+
+def main() -> None:
+    """The `kohai` command: runs it and turns errors into one clear message and an exit code."""
+    try:
+        app()
+    except KohaiError as error:
+        print(f"kohai: error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"kohai: error: {where}no space left on the disk; free some and run the same command again", file=sys.stderr
+        )
+        raise SystemExit(2) from None
+
+
+def _load(path: str, overrides: list[str] | None) -> Config:
+    from kohai.config import load_config
+
+    return load_config(path, overrides or [])
+
+
+def _run(path: str, overrides: list[str] | None, stage: str | None) -> None:
+    config = _load(path, overrides)
+    with stoppable(sys.argv):
+        import kohai
+
+        reports = kohai.run(config, None if stage is None else [stage])
+        if stage in (None, "report"):
+            from kohai import report
+            from kohai.workspace import Workspace
+
+            report.show(Workspace(config.run))
+        elif stage is not None:
+            print(_json(reports.get(stage, reports)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
