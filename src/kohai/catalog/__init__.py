@@ -1,0 +1,11 @@
+"""The catalog: a package's public callables as `Api` records, found and shown.
+
+A package is read statically, never imported.
+"""
+
+from kohai.catalog.catalog import Catalog
+from kohai.catalog.reader import read_package
+from kohai.catalog.render import render
+from kohai.catalog.retriever import Retriever
+
+__all__ = ["Catalog", "Retriever", "read_package", "render"]
