@@ -1,0 +1,144 @@
+"""Reads a run's artifacts and makes report.json of them; its shape is documented in docs/report.md.
+
+Every artifact may be missing (a stage not run yet): what would have come from it is absent, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import yaml
+
+from kohai import machine
+from kohai.errors import WorkspaceError
+from kohai.records import Evaluation, Feedback, Task
+from kohai.report import cases, tables
+from kohai.workspace import Workspace
+
+STAGES = ("prepare", "sft", "sample", "feedback", "reward_model", "rl", "evaluate")
+CURVES = {
+    "sft": "sft/metrics.jsonl",
+    "reviewer": "feedback/metrics.jsonl",
+    "reward_model": "reward_model/metrics.jsonl",
+    "rl": "rl/metrics.jsonl",
+    "probe": "rl/probe.jsonl",
+}
+Record = TypeVar("Record")
+
+
+def gather(workspace: Workspace) -> dict[str, Any]:
+    """Everything that the report shows, as JSON values.
+
+    Raises:
+        WorkspaceError: the folder holds no run, or one of another version of Kohai.
+        DataError: an artifact is not what it should be.
+    """
+    if not workspace.root.is_dir():
+        raise WorkspaceError(f"{workspace.root} does not exist; `kohai run CONFIG` makes it")
+    config = _config(workspace)
+    manifests = {stage: found for stage in STAGES if (found := workspace.manifest(stage)) is not None}
+    by_arm = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
+    references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
+    resamples, seed = (config.get("evaluate") or {}).get("resamples", 2000), config.get("seed", 0)
+    report = {
+        "run": str(workspace.root),
+        "seed": config.get("seed"),
+        "commit": machine.commit(),
+        "machine": machine.describe(),
+        "versions": _versions(manifests),
+        "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
+        "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
+        "paired": tables.pairs(by_arm, resamples, seed),
+        "curves": {name: lines for name, path in CURVES.items() if (lines := _lines(workspace, path))},
+        "feedback": _feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
+        "calibration": _json(workspace, "feedback/calibration.json"),
+        "side_by_side": cases.choose(by_arm, _tasks(workspace, by_arm)),
+        "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
+        "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
+        "seconds": _total(manifests, "seconds", sum),
+        "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
+        "config": config,
+    }
+    return _finite(report)
+
+
+def _config(workspace: Workspace) -> dict[str, Any]:
+    path = workspace.path("config.yaml")
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _records(workspace: Workspace, kind: type[Record], name: str) -> list[Record]:
+    return workspace.read_records(kind, name) if workspace.path(name).exists() else []
+
+
+def _json(workspace: Workspace, name: str) -> Any:
+    return workspace.read_json(name) if workspace.path(name).exists() else None
+
+
+def _lines(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """A log of JSON lines; a last line that was cut when the process was killed is left out."""
+    path = workspace.path(name)
+    if not path.exists():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def _tasks(workspace: Workspace, by_arm: tables.ByArm) -> dict[str, Task]:
+    splits = sorted({split for by_split in by_arm.values() for split in by_split})
+    return {task.id: task for split in splits for task in _records(workspace, Task, f"prepare/tasks/{split}.jsonl")}
+
+
+def _feedback(feedback: list[Feedback]) -> dict[str, Any] | None:
+    """Per criterion how many yes, no and unscored; how many completions got a score, and the mean of those."""
+    if not feedback:
+        return None
+    criteria: dict[str, dict[str, int]] = {}
+    for item in feedback:
+        for verdict in item.verdicts:
+            counts = criteria.setdefault(verdict.criterion, {"yes": 0, "no": 0, "unscored": 0})
+            counts[verdict.answer] += 1
+    scores = [item.score for item in feedback if item.score is not None]
+    summary: dict[str, Any] = {"completions": len(feedback), "scored": len(scores), "criteria": criteria}
+    if scores:
+        summary["mean_score"] = sum(scores) / len(scores)
+    return summary
+
+
+def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The versions that the stages ran with; where two stages differ, both, so that nobody is misled."""
+    found: dict[str, list[str]] = {}
+    for manifest in manifests.values():
+        for name, version in manifest.get("versions", {}).items():
+            if version not in found.setdefault(name, []):
+                found[name].append(version)
+    return {name: ", ".join(versions) for name, versions in found.items()}
+
+
+def _cost(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: manifest[key] for key in ("seconds", "peak_memory_bytes") if key in manifest}
+
+
+def _total(manifests: Mapping[str, Mapping[str, Any]], key: str, fold: Any) -> Any:
+    values = [manifest[key] for manifest in manifests.values() if key in manifest]
+    return fold(values) if values else None
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: a number that is not finite is absent (null)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

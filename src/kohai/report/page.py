@@ -1,0 +1,89 @@
+"""The report page: one self-contained HTML file. All text of a run is data and is escaped by the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from kohai.report import words
+from kohai.report.charts import Point, Row, interval_chart, line_chart
+from kohai.report.tables import METRICS, PAIRS
+
+# Curve, key, title, in percent.
+CURVES = (
+    ("sft", "loss", "SFT: loss", False),
+    ("rl", "reward", "RL: reward", False),
+    ("rl", "reward_model", "RL: reward model alone", False),
+    ("rl", "kl", "RL: KL to the reference, per completion", False),
+    ("rl", "length", "RL: tokens per completion", False),
+    ("rl", "entropy", "RL: entropy", False),
+    ("rl", "gated_share", "RL: share stopped by the static gates", True),
+    ("probe", "executability", "Probe set: executability", True),
+    ("probe", "effect_match", "Probe set: effect match", True),
+    ("reward_model", "loss", "Reward model: loss", False),
+    ("reviewer", "loss", "Reviewer: loss", False),
+)
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a gathered report."""
+    source = resources.files("kohai.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {"words": words, "METRICS": METRICS}
+    template = environment.from_string(source)
+    return template.render(
+        report=report,
+        headline=words.headline(report),
+        splits=splits(report),
+        overview=overview(report),
+        pairs=[f"{after}-{before}" for after, before in PAIRS if f"{after}-{before}" in report["paired"]],
+        curves=curves(report["curves"]),
+        config=yaml.safe_dump(report["config"], sort_keys=False, allow_unicode=True),
+    )
+
+
+def splits(report: Mapping[str, Any]) -> list[str]:
+    """The evaluated splits, in the order of the evaluations."""
+    found = [name for by_split in report["arms"].values() for name in by_split] + list(report["reference"])
+    return list(dict.fromkeys(found))
+
+
+def overview(report: Mapping[str, Any]) -> list[tuple[str, Markup]]:
+    """Executability and effect match of every arm on the first split, as charts of intervals."""
+    charts = []
+    for split in splits(report)[:1]:
+        for metric in ("executability", "effect_match"):
+            rows = []
+            everything = {**report["arms"], "reference": report["reference"]}
+            for arm, by_split in everything.items():
+                entry = by_split.get(split, {}).get(metric)
+                if entry is not None:
+                    tone = {"rlaif": "accent", "reference": "quiet"}.get(arm, "series")
+                    rows.append(Row(words.arm(arm), entry["value"], entry["low"], entry["high"], tone))
+            title = f"{words.METRIC_LABELS[metric]}, {words.split(split)}"
+            charts.append((title, interval_chart(title, rows)))
+    return [(title, chart) for title, chart in charts if chart]
+
+
+def curves(logs: Mapping[str, Any]) -> list[tuple[str, Markup]]:
+    """The training curves that the run has, each with its title."""
+    charts = []
+    for log, key, title, in_percent in CURVES:
+        points = [point for line in logs.get(log, ()) if (point := _point(line, key)) is not None]
+        if chart := line_chart(title, points, percent=in_percent):
+            charts.append((title, chart))
+    return charts
+
+
+def _point(line: Mapping[str, Any], key: str) -> Point | None:
+    value = line.get(key)
+    if isinstance(value, Mapping):
+        if value.get("value") is None:
+            return None
+        return Point(line["step"], value["value"], value.get("low"), value.get("high"))
+    return None if value is None or "step" not in line else Point(line["step"], value)

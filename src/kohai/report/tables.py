@@ -1,0 +1,87 @@
+"""From evaluations to the numbers of the table: shares with intervals, paired differences, failure kinds.
+
+A metric that no evaluation carries, or that is unscored everywhere, is absent from the result: never 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kohai import metrics
+from kohai.records import Evaluation
+
+ARMS = ("base", "sft", "best_of_n", "rejection_sft", "rlaif")
+METRICS = ("executability", "effect_match", "exact_api")
+PAIRS = (
+    ("rlaif", "sft"),
+    ("best_of_n", "sft"),
+    ("rejection_sft", "sft"),
+    ("rlaif", "rejection_sft"),
+    ("sft", "base"),
+)
+
+ByArm = dict[str, dict[str, list[Evaluation]]]
+
+
+def group(evaluations: Iterable[Evaluation]) -> ByArm:
+    """Evaluations by arm and split; arms in the table's order."""
+    found: ByArm = {}
+    for evaluation in evaluations:
+        found.setdefault(evaluation.arm, {}).setdefault(evaluation.split, []).append(evaluation)
+    order = {arm: place for place, arm in enumerate(ARMS)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def describe(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """One arm on one split: `{metric: {value, low, high, n}, environment_share, bounds, kinds}`.
+
+    `environment_share` is the share of programs that nobody can judge because the machine, not the program, failed;
+    `bounds` are the executability rates if all of those had failed, or had all run.
+    """
+    entry: dict[str, Any] = {}
+    for metric in METRICS:
+        values = [value for evaluation in evaluations if (value := evaluation.metrics.get(metric)) is not None]
+        if values:
+            interval = metrics.wilson(sum(values), len(values))
+            entry[metric] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+    if not evaluations:
+        return entry
+    total = len(evaluations)
+    ran = sum(evaluation.execution.blame == "none" for evaluation in evaluations)
+    blameless = sum(evaluation.execution.blame in ("environment", "undecided") for evaluation in evaluations)
+    entry["environment_share"] = blameless / total
+    entry["bounds"] = [ran / total, (ran + blameless) / total]
+    entry["kinds"] = dict(Counter(evaluation.execution.kind for evaluation in evaluations).most_common())
+    return entry
+
+
+def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: int, seed: int) -> dict[str, Any]:
+    """`{metric: {difference, low, high, n}}` of `after` less `before`, over the tasks scored in both."""
+    earlier = {evaluation.task_id: evaluation for evaluation in before}
+    entry: dict[str, Any] = {}
+    for metric in METRICS:
+        left, right = [], []
+        for evaluation in after:
+            other = earlier.get(evaluation.task_id)
+            new = evaluation.metrics.get(metric)
+            old = None if other is None else other.metrics.get(metric)
+            if new is not None and old is not None:
+                left.append(float(new))
+                right.append(float(old))
+        if left:
+            found = metrics.paired_bootstrap(left, right, resamples=resamples, seed=seed)
+            entry[metric] = {"difference": found.difference, "low": found.low, "high": found.high, "n": found.n}
+    return entry
+
+
+def pairs(by_arm: ByArm, resamples: int, seed: int) -> dict[str, Any]:
+    """All of PAIRS whose two arms were evaluated: `{"rlaif-sft": {split: {metric: ...}}}`."""
+    found: dict[str, Any] = {}
+    for after, before in PAIRS:
+        for split, evaluations in by_arm.get(after, {}).items():
+            others = by_arm.get(before, {}).get(split)
+            if others and (entry := pair(evaluations, others, resamples, seed)):
+                found.setdefault(f"{after}-{before}", {})[split] = entry
+    return found

@@ -1,0 +1,125 @@
+"""How numbers and names read in the page, the Markdown table and on the terminal. Absent is a dash, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ABSENT = "–"
+ARM_LABELS = {
+    "base": "base",
+    "sft": "SFT",
+    "best_of_n": "best of n",
+    "rejection_sft": "rejection SFT",
+    "rlaif": "RLAIF",
+    "reference": "reference code",
+}
+METRIC_LABELS = {
+    "executability": "executability",
+    "effect_match": "effect match",
+    "exact_api": "exact API",
+}
+
+
+def arm(name: str) -> str:
+    """An arm as people read it."""
+    return ARM_LABELS.get(name, name)
+
+
+def pair(name: str) -> str:
+    """`rlaif-sft` as people read it."""
+    after, _, before = name.partition("-")
+    return f"{arm(after)} less {arm(before)}"
+
+
+def split(name: str) -> str:
+    """A split as people read it: `test_unseen` -> `test unseen`."""
+    return name.replace("_", " ")
+
+
+def percent(value: float | None) -> str:
+    """`0.617` -> `61.7 %`."""
+    return ABSENT if value is None else f"{value * 100:.1f} %"
+
+
+def interval(entry: Mapping[str, Any] | None) -> str:
+    """`{value, low, high, n}` -> `61.7 % [52.8, 69.9]`."""
+    if not entry or entry.get("value") is None:
+        return ABSENT
+    return f"{percent(entry['value'])} {brackets(entry)}"
+
+
+def brackets(entry: Mapping[str, Any]) -> str:
+    """The two ends of an interval, in percents."""
+    return f"[{entry['low'] * 100:.1f}, {entry['high'] * 100:.1f}]"
+
+
+def difference(entry: Mapping[str, Any] | None) -> str:
+    """`{difference, low, high, n}` -> `+16.7 [+8.3, +25.0]`, in points."""
+    if not entry or entry.get("difference") is None:
+        return ABSENT
+    return f"{points(entry['difference'])} [{points(entry['low'])}, {points(entry['high'])}]"
+
+
+def points(value: float) -> str:
+    """A difference of shares, with its sign."""
+    return f"{value * 100:+.1f}"
+
+
+def seconds(value: float | None) -> str:
+    """`754.0` -> `12 min 34 s`."""
+    if value is None:
+        return ABSENT
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{value:.1f} s"
+
+
+def size(value: float | None) -> str:
+    """`1610612736` -> `1.50 GiB`."""
+    if value is None:
+        return ABSENT
+    return f"{value / 2**30:.2f} GiB" if value >= 2**28 else f"{value / 2**20:.0f} MiB"
+
+
+def scalar(value: Any) -> str:
+    """A figure of a stage's report."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(scalar(item) for item in value) or ABSENT
+    return str(value)
+
+
+def figures(report: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A stage's report as rows of name and text; nested names are dotted, intervals stay whole."""
+    if isinstance(report, Mapping) and {"low", "high", "n"} <= set(report):
+        middle = report.get("value", report.get("difference"))
+        if middle is not None:
+            text = f"{scalar(middle)} [{scalar(report['low'])}, {scalar(report['high'])}], n = {report['n']}"
+            yield prefix, text
+    elif isinstance(report, Mapping):
+        for key, value in report.items():
+            yield from figures(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, scalar(report)
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Does the code run? The one sentence that the page opens with."""
+    arms = report["arms"]
+    for after in ("rlaif", "rejection_sft", "best_of_n", "sft", "base"):
+        for name in arms.get(after, {}):
+            entry = arms[after][name].get("executability")
+            if entry is None:
+                continue
+            before = "sft" if after in ("rlaif", "rejection_sft", "best_of_n") else "base"
+            old = arms.get(before, {}).get(name, {}).get("executability") if before != after else None
+            found = report["paired"].get(f"{after}-{before}", {}).get(name, {}).get("executability")
+            start = f"{arm(before)} {interval(old)} → " if old else ""
+            change = f" ({difference(found)} points, paired)" if found else ""
+            return f"{start}{arm(after)} {interval(entry)} of {entry['n']} {split(name)} tasks{change}."
+    return "Nothing was evaluated yet."

@@ -1,0 +1,299 @@
+"""The report, on a hand-made run folder with numbers worked by hand."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kohai import report
+from kohai.errors import DataError, WorkspaceError
+from kohai.records import Completion, Effect, Evaluation, Execution, Feedback, Task, Verdict
+from kohai.report import cases, charts, tables, words
+from kohai.report.markdown import table
+from kohai.report.page import render
+from kohai.workspace import Workspace
+
+EVIL = "<script>alert('x')</script>"
+OK = Execution("ok", "none", stdout="3\n", state="aa")
+FAILED = Execution("unbound_name", "program", "NameError: name 'Carrier' is not defined", "NameError", 3)
+NO_BOX = Execution("sandbox_failure", "environment", "no space for the scratch folder")
+
+
+def evaluation(arm: str, task: int, execution: Execution, effect: bool | None, split: str = "test") -> Evaluation:
+    metrics = {
+        "executability": None if execution.blame == "environment" else execution.blame == "none",
+        "effect_match": None if execution.blame == "environment" else effect,
+        "exact_api": effect,
+    }
+    return Evaluation(
+        arm, split, f"t{task:02d}", f"import stockroom  # {arm} {task} {EVIL}\nprint(3)\n", execution, metrics
+    )
+
+
+def evaluations() -> list[Evaluation]:
+    """Twelve tasks: SFT runs 6 of 12; RLAIF runs 9 of the 11 that the machine could judge, 8 with the right effect."""
+    sft = [evaluation("sft", task, OK if task < 6 else FAILED, task < 4) for task in range(12)]
+    rlaif = [evaluation("rlaif", task, OK if task < 9 else FAILED, task < 8) for task in range(11)]
+    return [*sft, *rlaif, evaluation("rlaif", 11, NO_BOX, None)]
+
+
+def manifest(stage: str, seconds: float, peak: int, figures: dict) -> dict:
+    return {
+        "format": 1,
+        "stage": stage,
+        "settings": "",
+        "inputs": {},
+        "report": figures,
+        "seconds": seconds,
+        "peak_memory_bytes": peak,
+        "versions": {"kohai": "0.1.0", "torch": "2.13.0"},
+    }
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A run in which every stage but rejection sampling and best of n was done."""
+    made = Workspace(tmp_path / "run")
+    made.write_text("config.yaml", yaml.safe_dump({"run": "runs/hand", "seed": 7, "evaluate": {"resamples": 500}}))
+    tasks = [
+        Task(f"t{n:02d}", f"Reserve {n} of {EVIL}", reference=f"reserve({n})", effect=Effect("aa", "3\n"))
+        for n in range(12)
+    ]
+    made.write_records("prepare/tasks/test.jsonl", tasks)
+    made.write_records("evaluate/evaluations.jsonl", evaluations())
+    made.write_records("evaluate/references.jsonl", [evaluation("reference", n, OK, True) for n in range(12)])
+    verdicts = (Verdict("parses", "yes", "static"), Verdict("does_it", "unscored", "reviewer", "no grounds"))
+    made.write_records(
+        "feedback/feedback.jsonl",
+        [Feedback("p1", 0, 1.0, verdicts), Feedback("p1", 1, None, (Verdict("parses", "no", "static"), verdicts[1]))],
+    )
+    made.write_json("feedback/calibration.json", {"auc": 0.91, "threshold": -1.5, "balanced_accuracy": 0.84})
+    steps = [{"step": n, "reward": 0.1 * n, "kl": 0.01 * n, "length": 40 + n, "gated_share": 0.5} for n in range(8)]
+    made.write_text("rl/metrics.jsonl", "".join(json.dumps(line) + "\n" for line in steps))
+    probe = [
+        {"step": n, "executability": {"value": v, "low": v - 0.2, "high": v + 0.15, "n": 24}}
+        for n, v in ((0, 0.5), (5, 0.75))
+    ]
+    made.write_text("rl/probe.jsonl", "".join(json.dumps(line) + "\n" for line in probe) + '{"step": 9, "execu')
+    made.write_text(
+        "sft/metrics.jsonl", '{"step": 1, "loss": 2.5}\n{"step": 2, "loss": NaN}\n{"step": 3, "loss": 0.5}\n'
+    )
+    for stage, seconds, peak in (("prepare", 2.0, 100), ("sft", 300.5, 3 * 2**30), ("evaluate", 60.0, 2**30)):
+        made.write_json(f"{stage}/manifest.json", manifest(stage, seconds, peak, {"n": 3}))
+    accuracy = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 50}
+    made.write_json("reward_model/manifest.json", manifest("reward_model", 10.0, 5, {"pair_accuracy": accuracy}))
+    return made
+
+
+def test_arms(workspace):
+    """Executability is ok over ok and program: SFT 6/12, RLAIF 9/11 with 1/12 the machine's fault; bounds [9/12, 10/12].
+
+    Wilson, 95 %, 6 of 12: centre 0.5, half-width 1.96 * sqrt(0.25/12 + 1.96^2/(4*144)) / (1 + 1.96^2/12) = 0.2463.
+    """
+    arms = report.gather(workspace)["arms"]
+    sft, rlaif = arms["sft"]["test"], arms["rlaif"]["test"]
+    assert sft["executability"]["value"] == 0.5
+    assert sft["executability"]["n"] == 12
+    assert sft["executability"]["low"] == pytest.approx(0.2538, abs=2e-4)
+    assert sft["executability"]["high"] == pytest.approx(0.7462, abs=2e-4)
+    assert rlaif["executability"]["value"] == pytest.approx(9 / 11)
+    assert rlaif["executability"]["n"] == 11
+    assert rlaif["environment_share"] == pytest.approx(1 / 12)
+    assert rlaif["bounds"] == pytest.approx([9 / 12, 10 / 12])
+    assert rlaif["kinds"] == {"ok": 9, "unbound_name": 2, "sandbox_failure": 1}
+    assert rlaif["effect_match"]["value"] == pytest.approx(8 / 11)
+
+
+def test_paired(workspace):
+    """Over the 11 tasks scored in both arms: 9/11 - 6/11 = 3/11, in (rlaif less sft)'s favour."""
+    paired = report.gather(workspace)["paired"]
+    found = paired["rlaif-sft"]["test"]["executability"]
+    assert found["difference"] == pytest.approx(3 / 11)
+    assert found["n"] == 11
+    assert 0 <= found["low"] < 3 / 11 < found["high"]
+    assert set(paired) == {"rlaif-sft"}
+
+
+def test_what_is_missing_is_absent(workspace, tmp_path):
+    """An arm not run is no row of zeros; an empty run folder still makes a page that says so."""
+    found = report.gather(workspace)
+    assert set(found["arms"]) == {"sft", "rlaif"}
+    assert "probe" in found["curves"]
+    assert "reward_model" not in found["curves"]
+    (tmp_path / "empty").mkdir()
+    paths = report.write(Workspace(tmp_path / "empty"))
+    data = json.loads(paths.data.read_text())
+    assert data["arms"] == data["paired"] == data["curves"] == {}
+    assert data["seconds"] is None
+    assert "Nothing was evaluated yet" in paths.page.read_text()
+
+
+def test_unscored_everywhere_is_absent():
+    """A metric that no evaluation could be given has no entry, and reads as a dash."""
+    entry = tables.describe([evaluation("sft", 1, NO_BOX, None)])
+    assert "executability" not in entry
+    assert entry["environment_share"] == 1.0
+    assert entry["bounds"] == [0.0, 1.0]
+    assert words.interval(entry.get("executability")) == words.ABSENT
+
+
+def test_costs(workspace):
+    """Seconds are added, of peaks the largest is taken: 2 + 300.5 + 60 + 10, 3 GiB."""
+    found = report.gather(workspace)
+    assert found["seconds"] == pytest.approx(372.5)
+    assert found["peak_memory_bytes"] == 3 * 2**30
+    assert found["costs"]["sft"] == {"seconds": 300.5, "peak_memory_bytes": 3 * 2**30}
+
+
+def test_feedback_counts_unscored(workspace):
+    """Unscored verdicts are counted beside yes and no; the mean is over scored completions only."""
+    found = report.gather(workspace)["feedback"]
+    assert found["criteria"]["does_it"] == {"yes": 0, "no": 0, "unscored": 2}
+    assert found["criteria"]["parses"] == {"yes": 1, "no": 1, "unscored": 0}
+    assert (found["completions"], found["scored"], found["mean_score"]) == (2, 1, 1.0)
+
+
+def test_side_by_side(workspace):
+    """Tasks 4..8 got better and 11 can't be judged (it counts as worse or equal); the mix is fixed and repeatable."""
+    first, again = (report.gather(workspace)["side_by_side"] for _ in range(2))
+    assert first == again
+    assert len(first) == cases.COUNT
+    assert len({case["task_id"] for case in first}) == cases.COUNT
+    assert [case["change"] for case in first].count("both right") >= 2
+    better = {case["task_id"] for case in first if case["change"] == "better"}
+    assert len(better) >= 4
+    assert better <= {"t04", "t05", "t06", "t07", "t08"}
+    assert all(case["reference"].startswith("reserve(") for case in first)
+
+
+def test_page_escapes_what_models_and_tasks_say(workspace):
+    """Instructions and code are data: no markup of theirs reaches the page."""
+    page = report.write(workspace).page.read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_page_shows_all_parts(workspace):
+    """Headline with both intervals, ceiling, curves with a band, judge, reward model, stages."""
+    page = report.write(workspace).page.read_text()
+    for text in (
+        "SFT 50.0 % [25.",
+        "RLAIF 81.8 % [",
+        "the ceiling",
+        'class="band"',
+        "balanced_accuracy",
+        "pair_accuracy",
+    ):
+        assert text in page, text
+
+
+def test_json_is_strict(workspace):
+    """A loss that is not a number becomes null, a cut last line is left out: any JSON reader takes the file."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    text = report.write(workspace).data.read_text()
+    curves = json.loads(text, parse_constant=refuse)["curves"]
+    assert [line["loss"] for line in curves["sft"]] == [2.5, None, 0.5]
+    assert [line["step"] for line in curves["probe"]] == [0, 5]
+
+
+def test_markdown(workspace):
+    """The table has a row an arm and the ceiling; a bar in a cell can't break it."""
+    text = report.write(workspace).table.read_text()
+    assert "| SFT | 50.0 % [25." in text
+    assert "| reference code | 100.0 % [" in text
+    assert table(["a|b"], [["c"]]).splitlines()[0] == "| a\\|b |"
+
+
+def test_terminal(workspace, capsys):
+    """The last lines are the headline, what it cost and where the page is."""
+    paths = report.write(workspace)
+    report.show(workspace)
+    out = capsys.readouterr().out
+    assert "RLAIF less SFT" in out
+    assert str(paths.page) in out.splitlines()[-1]
+    assert "6 min 12 s" in out.splitlines()[-1]
+
+
+def test_errors(workspace, tmp_path):
+    """No folder, or an artifact with a bad line: one clear error, nothing written."""
+    with pytest.raises(WorkspaceError, match="does not exist"):
+        report.write(Workspace(tmp_path / "nowhere"))
+    workspace.write_records("evaluate/evaluations.jsonl", [Completion("t", 0, "", "")])
+    with pytest.raises(DataError, match=r"evaluations\.jsonl:1: .*unknown field 'index'"):
+        report.write(workspace)
+    assert not workspace.path("report").exists()
+
+
+def test_ticks():
+    """Round steps that enclose the data; a single value still gets a span."""
+    assert charts.ticks_between(0.13, 0.58) == pytest.approx([0.0, 0.2, 0.4, 0.6])
+    assert charts.ticks_between(0, 100) == pytest.approx([0, 25, 50, 75, 100])
+    low, *_, high = charts.ticks_between(3.0, 3.0)
+    assert low < 3.0 < high
+
+
+def test_line_chart_places_points():
+    """With ticks 0 to 1 the first point sits on the bottom axis, the last at the top; higher values are drawn higher."""
+    chart = str(charts.line_chart("t", [charts.Point(0, 0.0), charts.Point(10, 1.0)]))
+    bottom, top = charts.HEIGHT - charts.BOTTOM, charts.TOP
+    assert f'points="{float(charts.LEFT)},{float(bottom)} {float(charts.WIDTH - charts.RIGHT)},{float(top)}"' in chart
+    assert charts.line_chart("t", [charts.Point(0, float("nan"))]) == ""
+
+
+def test_words():
+    """Numbers as people read them."""
+    assert words.percent(0.6166) == "61.7 %"
+    assert words.difference({"difference": 0.1667, "low": -0.02, "high": 0.25, "n": 9}) == "+16.7 [-2.0, +25.0]"
+    assert words.seconds(754.0) == "12 min 34 s"
+    assert words.size(1.5 * 2**30) == "1.50 GiB"
+    assert dict(words.figures({"a": {"b": 1}, "c": None})) == {"a.b": "1", "c": words.ABSENT}
+
+
+@pytest.mark.browser
+def test_opens_in_a_browser(workspace, tmp_path):
+    """Chromium shows the page with no console message and no request to a network."""
+    browser = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    if browser is None:
+        pytest.skip("no Chromium on this machine (Debian, Ubuntu: apt install chromium)")
+    page = report.write(workspace).page
+    netlog = tmp_path / "netlog.json"
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+    ]
+    flags += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        f"--log-net-log={netlog}",
+    ]
+    done = subprocess.run(
+        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Does the code run?" in done.stdout
+    assert "CONSOLE" not in done.stderr
+    urls = {
+        event["params"]["url"] for event in json.loads(netlog.read_text())["events"] if "url" in event.get("params", {})
+    }
+    assert not {url for url in urls if url.startswith("http")} - {url for url in urls if "google" in url}
+
+
+def test_render_needs_every_name(workspace):
+    """The template is strict: a name that the report lacks is an error, not an empty place."""
+    found = report.gather(workspace)
+    del found["costs"]
+    with pytest.raises(Exception, match="costs"):
+        render(found)
