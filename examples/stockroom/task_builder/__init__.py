@@ -1,0 +1,1 @@
+"""Makes the tasks: seeded databases, programs from scenarios, wordings, effects."""
