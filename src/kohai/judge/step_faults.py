@@ -1,0 +1,179 @@
+"""Faults in a program's steps: each function yields, place by place, the edits that put one fault in."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator
+from random import Random
+
+from kohai.judge.program import Edit, Program, called, is_print
+from kohai.records import Api, Parameter
+
+# What may be called twice with the effect of once.
+_REPEATABLE = frozenset(
+    {"close", "count", "find", "get", "has", "is", "list", "load", "open", "read", "search", "set", "show"}
+)
+_POSITIONAL = ("positional_only", "positional_or_keyword")
+
+
+def swap_arguments(program: Program, rng: Random) -> Iterator[list[Edit]]:
+    """The values of two arguments of a call that have the same declared type, or are literals of the same type."""
+    for call in program.nodes(ast.Call):
+        if is_print(call) or any(isinstance(argument, ast.Starred) for argument in call.args):
+            continue
+        values = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg)]
+        types = _argument_types(call, program.api_of(call))
+        pairs = [
+            (first, second)
+            for first, second in itertools.combinations(values, 2)
+            if types[first] and types[first] == types[second] and ast.dump(first) != ast.dump(second)
+        ]
+        if pairs:
+            first, second = rng.choice(pairs)
+            other = {first: second, second: first}
+            yield [
+                (call, "args", [other.get(value, value) for value in call.args]),
+                *((k, "value", other[k.value]) for k in call.keywords if k.value in other),
+            ]
+
+
+def sister_api(program: Program, rng: Random) -> Iterator[list[Edit]]:
+    """Another api of the same module or class that takes the same arguments."""
+    for call in program.nodes(ast.Call):
+        api = program.api_of(call)
+        if api is None or api.kind not in ("function", "method"):
+            continue
+        sisters = [other for other in program.catalog.apis if _is_sister(api, other) and _takes(other, call)]
+        alike = [other for other in sisters if other.returns == api.returns]
+        if isinstance(program.parents[call], ast.Expr):
+            alike = sisters
+        options = [edits for other in alike or sisters if (edits := _calling(program, call, other))]
+        if options:
+            yield rng.choice(options)
+
+
+def drop_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """Without one call whose result nothing needs."""
+    for node, field, block in program.blocks():
+        for index, statement in enumerate(block):
+            call = called(statement)
+            if call is None or is_print(call) or _verb(call) == "close":
+                continue
+            if isinstance(statement, ast.Expr) or not any(program.n_uses[name] for name in _targets(statement)):
+                yield from _without(program, node, field, block, index)
+
+
+def duplicate_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """One call made twice; calls that only read are left alone."""
+    for node, field, block in program.blocks():
+        for index, statement in enumerate(block):
+            call = called(statement)
+            if call is None or is_print(call) or _verb(call) in _REPEATABLE:
+                continue
+            api = program.api_of(call)
+            if isinstance(statement, ast.Expr) or (api is not None and api.kind in ("function", "method")):
+                yield [(node, field, [*block[: index + 1], *block[index:]])]
+
+
+def drop_output(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """Without one print."""
+    for node, field, block in program.blocks():
+        for index, statement in enumerate(block):
+            call = called(statement)
+            if call is not None and is_print(call):
+                yield from _without(program, node, field, block, index)
+
+
+def wrong_output(program: Program, rng: Random) -> Iterator[list[Edit]]:
+    """Another variable printed."""
+    for node in program.nodes(ast.Name):
+        caller = program.caller_of(node)
+        if caller is None or not (is_print(caller) or program.is_printed(caller)):
+            continue
+        others = [name for name in program.variables_before(node) if name != node.id]
+        if others:
+            yield [(node, "id", rng.choice(others))]
+
+
+def _argument_types(call: ast.Call, api: Api | None) -> dict[ast.expr, str]:
+    """Each argument's type: as its parameter declares it, or of its literal; "" where neither is known."""
+    parameters = api.parameters if api is not None else ()
+    positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    named = {parameter.name: parameter for parameter in parameters}
+    types = {}
+    for index, value in enumerate(call.args):
+        types[value] = _type(positional[index] if index < len(positional) else None, value)
+    for keyword in call.keywords:
+        types[keyword.value] = _type(named.get(keyword.arg or ""), keyword.value)
+    return types
+
+
+def _type(parameter: Parameter | None, value: ast.expr) -> str:
+    if parameter is not None and parameter.annotation:
+        return parameter.annotation
+    return type(value.value).__name__ if isinstance(value, ast.Constant) else ""
+
+
+def _is_sister(api: Api, other: Api) -> bool:
+    """True for another api of the same module or class with the same required parameters."""
+    same_place = api.id.rpartition(".")[0] == other.id.rpartition(".")[0]
+    required = [[p.name for p in one.parameters if p.is_required] for one in (api, other)]
+    return api.id != other.id and api.kind == other.kind and same_place and required[0] == required[1]
+
+
+def _takes(api: Api, call: ast.Call) -> bool:
+    """True where the call's arguments fit the api's signature, as far as names and numbers go."""
+    kinds = {parameter.kind for parameter in api.parameters}
+    names = {parameter.name for parameter in api.parameters}
+    n_positional = sum(parameter.kind in _POSITIONAL for parameter in api.parameters)
+    fits = len(call.args) <= n_positional or "var_positional" in kinds
+    return fits and all(keyword.arg in names or "var_keyword" in kinds for keyword in call.keywords)
+
+
+def _calling(program: Program, call: ast.Call, api: Api) -> list[Edit]:
+    """The edits that make a call call another api, importing it where needed; none where it cannot be reached."""
+    name = api.id.rpartition(".")[2]
+    func = call.func
+    if isinstance(func, ast.Attribute):
+        reached = program.catalog.resolve_call(f"{program.name_of(func.value)}.{name}")
+        return [(func, "attr", name)] if reached == api else []
+    if not isinstance(func, ast.Name):
+        return []
+    origin = program.names.get(func.id, "").rpartition(".")[0]
+    if program.names.get(name) == f"{origin}.{name}":
+        return [(func, "id", name)]
+    for statement in program.nodes(ast.ImportFrom):
+        bound = [alias.asname or alias.name for alias in statement.names]
+        if func.id in bound and name not in program.names and program.catalog.resolve_call(f"{origin}.{name}") == api:
+            kept = [
+                alias
+                for alias, one in zip(statement.names, bound, strict=True)
+                if one != func.id or program.n_uses[func.id] > 1
+            ]
+            return [(func, "id", name), (statement, "names", [*kept, ast.alias(name)])]
+    return []
+
+
+def _without(program: Program, node: ast.AST, field: str, block: list[ast.stmt], index: int) -> Iterator[list[Edit]]:
+    rest = [*block[:index], *block[index + 1 :]]
+    if rest or field != "body":
+        yield [(node, field, rest)]
+    elif node is not program.tree:
+        yield [(node, field, [ast.Pass()])]
+
+
+def _verb(call: ast.Call) -> str:
+    name = (
+        call.func.attr
+        if isinstance(call.func, ast.Attribute)
+        else call.func.id
+        if isinstance(call.func, ast.Name)
+        else ""
+    )
+    return name.partition("_")[0]
+
+
+def _targets(statement: ast.stmt) -> list[str]:
+    """Names that a statement binds."""
+    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
