@@ -1,0 +1,151 @@
+"""Whether the literals that a program passes to the package come from the instruction or the docs.
+
+Compared without case and quotes; number words up to twenty, thousands separators, dates and month names, per cent and
+cents count as the numbers they say. Free: 0, 1, booleans, None, empty strings. Left out: literals inside f-strings,
+subscripts, multiplications and calls of other things than the package (but `date(...)` and the like are looked into).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from kohai.verify.inference import Reading
+
+_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_OPENED = frozenset({"date", "datetime", "timedelta", "Decimal", "int", "float", "str", "Path", "fromisoformat"})
+_NAMED = {"dozen": 12.0, "half": 0.5, "once": 1.0, "twice": 2.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0}
+
+
+def ungrounded(reading: Reading, instruction: str, docs: str) -> list[str]:
+    """Evidence for each literal that is in neither text."""
+    text = _normal(f"{instruction}\n{docs}")
+    numbers = _numbers(text)
+    problems: dict[str, str] = {}
+    for call in reading.calls:
+        for argument in (*call.node.args, *(keyword.value for keyword in call.node.keywords)):
+            for literal in _literals(argument, reading):
+                if not _is_grounded(literal.value, text, numbers):
+                    shown = repr(literal.value)[:60]
+                    problems.setdefault(
+                        shown, f"line {literal.lineno}: {shown} of {call.name} is not in the instruction"
+                    )
+    return list(problems.values())
+
+
+def _literals(node: ast.expr, reading: Reading) -> Iterator[ast.Constant]:
+    match node:
+        case ast.Constant():
+            yield node
+        case ast.Name():
+            for value in reading.literals.get(node, ()):
+                yield from _literals(value, reading)
+        case ast.Call(func=func, args=arguments, keywords=keywords):
+            name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+            if name in _OPENED:
+                for argument in (*arguments, *(keyword.value for keyword in keywords)):
+                    yield from _literals(argument, reading)
+        case ast.BinOp(op=ast.Add() | ast.Sub(), left=left, right=right):
+            yield from _literals(left, reading)
+            yield from _literals(right, reading)
+        case ast.UnaryOp(operand=operand):
+            yield from _literals(operand, reading)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            for part in parts:
+                yield from _literals(part, reading)
+        case ast.Dict(keys=keys, values=parts):
+            for item in (*keys, *parts):
+                if item is not None:
+                    yield from _literals(item, reading)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _literals(body, reading)
+            yield from _literals(orelse, reading)
+
+
+def _is_grounded(value: object, text: str, numbers: frozenset[float]) -> bool:
+    if isinstance(value, str):
+        return _has_text(value, text, numbers)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = abs(float(value))
+        is_share = isinstance(value, float) and round(number * 100, 9) in numbers
+        return number in (0.0, 1.0) or number in numbers or is_share
+    return True
+
+
+def _has_text(value: str, text: str, numbers: frozenset[float]) -> bool:
+    wanted = _normal(value).strip()
+    if not wanted.strip(" .,;:!?"):
+        return True
+    left, right = r"(?<!\w)", r"(?!\w)"
+    if any(letter.isdigit() for letter in wanted):  # a key: BX-20 is not in BX-200, nor in BX-20-7
+        left, right = left + r"(?<!\w[-./@])", right + r"(?![-./@]\w)"
+    if re.search(
+        f"{left if wanted[0].isalnum() else ''}{re.escape(wanted)}{right if wanted[-1].isalnum() else ''}", text
+    ):
+        return True
+    if _DATE.fullmatch(wanted):
+        return all(float(part) in numbers for part in wanted.split("-"))
+    try:
+        return float(wanted) in numbers
+    except ValueError:
+        return False
+
+
+def _normal(text: str) -> str:
+    """Lower case, without quotes, white space single."""
+    text = re.sub(r"(?<=\w)[\u2019'](?=\w)", "\u2019", text.lower())  # an apostrophe inside a word stays
+    return " ".join(re.sub(r"[\"'`\u2018\u201c\u201d\u201e\u00ab\u00bb]", "", text).split())
+
+
+def _numbers(text: str) -> frozenset[float]:
+    found: set[float] = {1.0, 0.0}
+    for match in _NUMBER.finditer(text):
+        for part in (match[0], *match[0].split(",")):
+            digits = part.replace(",", "")
+            if digits.strip("."):
+                found.add(float(digits))
+                if re.search(r"\.\d\d?$", digits):
+                    found.add(round(float(digits) * 100, 6))  # an amount of money in cents
+    words = re.findall(r"[a-z]+", text)
+    named = {name: float(number) for number, name in enumerate(_WORDS)} | _NAMED
+    named |= {name[:length]: float(number) for number, name in enumerate(_MONTHS, 1) for length in (3, len(name))}
+    return frozenset(found | {named[word] for word in words if word in named})
