@@ -6,18 +6,19 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from task_builder.calls import calls_in, literal_calls
+from task_builder.conditions import CONDITIONS
 from task_builder.effects import database_from, run, scratch_folder, state_digest
-from task_builder.flows import FLOWS
+from task_builder.loops import LOOPS
 from task_builder.phrasing import body, instruct, program
 from task_builder.pools import SPLITS, TASKS, make_pools
 from task_builder.scenarios import ONE, THREE, TWO, Scenario, show
 from task_builder.seeds import FIXTURES, dump, make_fixture
 from task_builder.unseen import FLOWS_UNSEEN, ONE_UNSEEN, TWO_UNSEEN
-from task_builder.world import World
+from task_builder.world import Step, World
 
 Task = dict[str, object]
 ENUMS = {
@@ -29,8 +30,8 @@ MIX = (("one", 45), ("two", 80), ("many", 100))
 LONGEST_INSTRUCTION, LONGEST_REFERENCE = 85, 150
 
 
-def flow(make: object) -> Scenario:
-    return lambda w: [show(w, make(w))]  # type: ignore[operator]
+def flow(make: Callable[[World], Step]) -> Scenario:
+    return lambda w: [show(w, make(w))]
 
 
 def scenarios_of(split: str) -> dict[str, dict[str, Scenario]]:
@@ -38,7 +39,8 @@ def scenarios_of(split: str) -> dict[str, dict[str, Scenario]]:
     if split == "test_unseen":
         many = {name: flow(make) for name, make in FLOWS_UNSEEN.items()}
         return {"one": ONE_UNSEEN, "two": TWO_UNSEEN, "many": many}
-    return {"one": ONE, "two": TWO, "many": {**THREE, **{name: flow(make) for name, make in FLOWS.items()}}}
+    flows = {name: flow(make) for name, make in {**LOOPS, **CONDITIONS}.items()}
+    return {"one": ONE, "two": TWO, "many": {**THREE, **flows}}
 
 
 def turns(rng: random.Random, names: list[str]) -> Iterator[str]:

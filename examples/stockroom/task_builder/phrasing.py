@@ -6,6 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
+from task_builder.contexts import CONTEXTS
 from task_builder.world import Print, Step, capital, spin
 
 REQUESTS = (
@@ -68,21 +69,16 @@ TRIPLES = (
     "Please {c1}. Once that is done, {c2}, then {c3}.",
     "{R1} After that, {c2}, and then {c3}.",
 )
-CONTEXTS = {
-    "items": ("I was going through the catalogue.", "Catalogue maintenance.", "Sales has a wish for the catalogue."),
-    "suppliers": (
-        "Purchasing has news about a vendor.",
-        "A note from the buyer's desk.",
-        "I had a call with purchasing.",
-    ),
-    "orders": ("This one is for the buyer.", "Purchasing just rang.", "A question came up about what we have ordered."),
-    "receipts": ("The dock is busy today.", "There's work at goods-in.", "A message from goods-in."),
-    "moves": ("We're tidying up the racks.", "A message from the floor.", "The aisles are getting crowded."),
-    "counts": ("The auditors are coming.", "It's stocktaking week.", "Some numbers don't look right."),
-    "shipments": ("A customer is on the phone.", "A message from the loading bay.", "Dispatch is asking."),
-    "reports": ("The manager wants figures.", "For the weekly meeting:", "Accounting has a question."),
-    "users": ("This came from the staff office.", "A staffing matter.", "The shift plan has changed."),
-}
+# Said now and then before or after the request.
+CONTEXT_CHANCE, CLOSER_CHANCE = 0.65, 0.15
+CLOSERS = (
+    "Thanks.",
+    "Thank you!",
+    "That's all for now.",
+    "Leave everything else as it is.",
+    "I'm back at my desk in an hour.",
+    "Nothing else should change.",
+)
 # The extra connection between a request and the printing of its result.
 TAILS = (" and print {}", ", then print {}", " and print {}", " and show {}", " and output {}", ", and print {}")
 AFTERS = ("Print {}.", "Then print {}.", "Afterwards, print {}.", "Please print {}.", "Show {} when done.")
@@ -133,14 +129,22 @@ def sentence(rng: random.Random, segment: Segment) -> str:
 
 
 def instruct(rng: random.Random, segments: list[Segment]) -> str:
-    """One instruction for all segments."""
+    """One instruction for all segments, now and then with some talk around it."""
+    text = requests(rng, segments)
+    first = segments[0].step
+    area = re.search(r"\b(\w+)\.\w+\(room", first.call + "".join(first.block))
+    if area and rng.random() < CONTEXT_CHANCE:
+        text = f"{rng.choice(CONTEXTS[area[1]])} {text}"
+    if rng.random() < CLOSER_CHANCE and "hanks" not in text:
+        text = f"{text} {rng.choice(CLOSERS)}"
+    return text
+
+
+def requests(rng: random.Random, segments: list[Segment]) -> str:
+    """The requests alone, connected."""
     if len(segments) == 1:
         only = segments[0]
         text = sentence(rng, only) if rng.random() < 0.45 else request(rng, only)
-        area = re.search(r"\b(\w+)\.\w+\(room", only.step.call + "".join(only.step.block))
-        if area and rng.random() < 0.25:
-            context = rng.choice(CONTEXTS[area[1]])
-            text = f"{context} {text}"
         return text
     pattern = rng.choice(PAIRS if len(segments) == 2 else TRIPLES)
     for number, segment in enumerate(segments, 1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from task_builder import goods, people, trade
 from task_builder.phrasing import Segment
+from task_builder.steps import counts, items, moves, orders, receipts, reports, shipments, suppliers, users
 from task_builder.world import Ref, Step, World
 
 Scenario = Callable[[World], list[Segment]]
@@ -23,17 +23,16 @@ def alone(make: Callable[[World], Step]) -> Scenario:
 
 
 ONE = {
-    name: alone(make)
-    for name, make in {
-        **{each.__name__: each for each in (goods.enroll, goods.peek, goods.relabel, goods.watermark, goods.grade)},
-        **{each.__name__: each for each in (goods.forage, goods.shelve, goods.shift, goods.hold, goods.free)},
-        **{each.__name__: each for each in (goods.whereabouts, goods.settle, goods.drift)},
-        **{each.__name__: each for each in (trade.onboard, trade.quote, trade.bargain, trade.bar, trade.pull_up)},
-        **{each.__name__: each for each in (trade.scrap, trade.pending, trade.land, trade.vet, trade.arrivals)},
-        **{each.__name__: each for each in (people.crate, people.stow, people.depart, people.trace, people.scarce)},
-        **{each.__name__: each for each in (people.worth, people.footprint, people.overdue, people.badge)},
-        **{each.__name__: each for each in (people.recast, people.post, people.roster)},
-    }.items()
+    make.__name__: alone(make)
+    for make in (
+        *(items.enroll, items.peek, items.relabel, items.watermark, items.grade, items.forage),
+        *(moves.shelve, moves.shift, moves.hold, moves.free, moves.whereabouts, counts.settle, counts.drift),
+        *(suppliers.onboard, suppliers.quote, suppliers.bargain, suppliers.bar),
+        *(orders.pull_up, orders.scrap, orders.pending, receipts.land, receipts.vet, receipts.arrivals),
+        *(shipments.crate, shipments.stow, shipments.depart, shipments.trace),
+        *(reports.scarce, reports.worth, reports.footprint, reports.overdue, users.badge, users.recast),
+        *(users.post, users.roster),
+    )
 }
 
 
@@ -47,7 +46,7 @@ def enroll_and(next_step: Callable[[World, Ref], Step]) -> Scenario:
     def make(w: World) -> list[Segment]:
         item = w.new_item()
         again = w.later(item, "it", "the new item", item.value)
-        return [show(w, goods.enroll(w, item), 0.2), show(w, next_step(w, again))]
+        return [show(w, items.enroll(w, item), 0.2), show(w, next_step(w, again))]
 
     return make
 
@@ -62,55 +61,55 @@ def item_pair(one: Callable[[World, Ref], Step], two: Callable[[World, Ref], Ste
 
 def onboard_quote(w: World) -> list[Segment]:
     supplier = w.result("supplier.code", "it", "the new supplier", "this supplier")
-    return [Segment(trade.onboard(w)), show(w, trade.quote(w, supplier))]
+    return [Segment(suppliers.onboard(w)), show(w, suppliers.quote(w, supplier))]
 
 
 def onboard_draft(w: World) -> list[Segment]:
     supplier = w.result("supplier.code", "the new supplier", "this supplier", "it")
-    return [Segment(trade.onboard(w)), show(w, trade.draft(w, supplier))]
+    return [Segment(suppliers.onboard(w)), show(w, orders.draft(w, supplier))]
 
 
 def bargain_draft(w: World) -> list[Segment]:
     item, again = known_item(w)
     supplier = w.result("offer.supplier", "that supplier", "the cheapest supplier", "the supplier of that offer")
-    return [show(w, trade.bargain(w, item)), show(w, trade.draft(w, supplier, item=again))]
+    return [show(w, suppliers.bargain(w, item)), show(w, orders.draft(w, supplier, item=again))]
 
 
 def draft_press(w: World) -> list[Segment]:
-    return [show(w, trade.draft(w, press=True), 0.5)]
+    return [show(w, orders.draft(w, press=True), 0.5)]
 
 
 def draft_one(w: World) -> list[Segment]:
-    return [show(w, trade.draft(w, lines=w.pick(1, 1, 2)), 0.6)]
+    return [show(w, orders.draft(w, lines=w.pick(1, 2, 2)), 0.6)]
 
 
 def draft_land(w: World) -> list[Segment]:
     item = w.item()
     again = w.later(item, "it", "that item", item.value)
     order = w.result("draft.id", "the new order", "this order", "that purchase order")
-    step = trade.draft(w, item=item)
+    step = orders.draft(w, item=item)
     most = int(step.block[1].rsplit("=", 1)[1].rstrip(")"))
-    return [Segment(step), show(w, trade.land(w, order, again, most), 0.6)]
+    return [Segment(step), show(w, receipts.land(w, order, again, most), 0.6)]
 
 
 def land_vet(w: World) -> list[Segment]:
     receipt = w.result("receipt.id", "the receipt", "that receipt", "the new receipt")
-    return [show(w, trade.land(w), 0.3), show(w, trade.vet(w, receipt), 0.2)]
+    return [show(w, receipts.land(w), 0.3), show(w, receipts.vet(w, receipt), 0.2)]
 
 
 def vet_one(w: World) -> list[Segment]:
-    return [show(w, trade.pull_up(w)), show(w, trade.vet(w))]
+    return [show(w, orders.pull_up(w)), show(w, receipts.vet(w))]
 
 
 def arrivals_land(w: World) -> list[Segment]:
     order, sku, _ = w.order()
     again = w.later(order, "it", "that order", "the same order")
-    return [show(w, trade.land(w, order, w.ref(sku, "{}", "item {}"))), show(w, trade.arrivals(w, again))]
+    return [show(w, receipts.land(w, order, w.ref(sku, "{}", "item {}"))), show(w, receipts.arrivals(w, again))]
 
 
 def crate_stow(w: World) -> list[Segment]:
     shipment = w.result("shipment.id", "it", "the new shipment", "that shipment")
-    return [show(w, people.crate(w), 0.4), show(w, people.stow(w, shipment), 0.4)]
+    return [show(w, shipments.crate(w), 0.4), show(w, shipments.stow(w, shipment), 0.4)]
 
 
 def shipment_pair(one: Callable[[World, Ref], Step], two: Callable[[World, Ref], Step]) -> Scenario:
@@ -125,74 +124,74 @@ def shipment_pair(one: Callable[[World, Ref], Step], two: Callable[[World, Ref],
 def free_hold(w: World) -> list[Segment]:
     item = w.result("hold.sku", "the same item", "the released item")
     quantity = w.result("hold.quantity", "the same quantity", "just as many pieces")
-    return [show(w, goods.free(w), 0.2), show(w, goods.hold(w, item, quantity), 0.3)]
+    return [show(w, moves.free(w), 0.2), show(w, moves.hold(w, item, quantity), 0.3)]
 
 
 def count_settle(w: World) -> list[Segment]:
     sheet = w.result("sheet.id", "the count sheet", "that count sheet", "this sheet")
-    return [show(w, goods.count(w), 0.4), show(w, goods.settle(w, sheet), 0.5)]
+    return [show(w, counts.count(w), 0.4), show(w, counts.settle(w, sheet), 0.5)]
 
 
 def count_drift(w: World) -> list[Segment]:
     sheet = w.result("sheet.id", "the count sheet", "that count sheet", "this sheet")
-    return [Segment(goods.count(w)), show(w, goods.drift(w, sheet))]
+    return [Segment(counts.count(w)), show(w, counts.drift(w, sheet))]
 
 
 def count_one(w: World) -> list[Segment]:
-    return [show(w, goods.count(w, lines=w.pick(1, 1, 2)), 0.7)]
+    return [show(w, counts.count(w, lines=w.pick(1, 2, 2)), 0.7)]
 
 
 def drift_settle(w: World) -> list[Segment]:
-    sheet = goods.sheet_id(w)
+    sheet = counts.sheet_id(w)
     again = w.later(sheet, "it", "that sheet", "the same count sheet")
-    return [show(w, goods.drift(w, sheet)), show(w, goods.settle(w, again))]
+    return [show(w, counts.drift(w, sheet)), show(w, counts.settle(w, again))]
 
 
 def badge_post(w: World) -> list[Segment]:
     user = w.result("user.login", "the new user", "this user", "the new colleague")
-    return [show(w, people.badge(w), 0.2), show(w, people.post(w, user))]
+    return [show(w, users.badge(w), 0.2), show(w, users.post(w, user))]
 
 
 def user_pair(w: World) -> list[Segment]:
     user = w.user()
     again = w.later(user, "the same user", "this colleague", "that user")
-    return [show(w, people.recast(w, user)), show(w, people.post(w, again))]
+    return [show(w, users.recast(w, user)), show(w, users.post(w, again))]
 
 
 def bar_pending(w: World) -> list[Segment]:
-    listing = trade.pending(w)
+    listing = orders.pending(w)
     code = listing.call.split('"')[1]
     again = Ref(f'"{code}"', w.pick("it", "that supplier", "the same supplier"), code)
-    return [show(w, listing), Segment(trade.bar(w, again))]
+    return [show(w, listing), Segment(suppliers.bar(w, again))]
 
 
 def pull_up_scrap(w: World) -> list[Segment]:
     order = w.order()[0]
     again = w.later(order, "it", "that order", "this order")
-    return [show(w, trade.pull_up(w, order)), show(w, trade.scrap(w, again), 0.1)]
+    return [show(w, orders.pull_up(w, order)), show(w, orders.scrap(w, again), 0.1)]
 
 
 def scrap_draft(w: World) -> list[Segment]:
     supplier = w.result("order.supplier", "the same supplier", "its supplier")
-    return [Segment(trade.scrap(w)), show(w, trade.draft(w, supplier), 0.5)]
+    return [Segment(orders.scrap(w)), show(w, orders.draft(w, supplier), 0.5)]
 
 
 def post_footprint(w: World) -> list[Segment]:
     zone = w.zone()
     again = w.later(zone, "that zone", "this zone", "the same zone")
-    return [Segment(people.post(w, zone=zone)), show(w, people.footprint(w, again))]
+    return [Segment(users.post(w, zone=zone)), show(w, reports.footprint(w, again))]
 
 
 def roster_recast(w: World) -> list[Segment]:
-    return [show(w, people.recast(w)), show(w, people.roster(w))]
+    return [show(w, users.recast(w)), show(w, users.roster(w))]
 
 
 def overdue_scarce(w: World) -> list[Segment]:
-    return [show(w, people.overdue(w)), show(w, people.scarce(w))]
+    return [show(w, reports.overdue(w)), show(w, reports.scarce(w))]
 
 
 def forage_shelve(w: World) -> list[Segment]:
-    return [show(w, goods.forage(w)), show(w, goods.shelve(w))]
+    return [show(w, items.forage(w)), show(w, moves.shelve(w))]
 
 
 TWO: dict[str, Scenario] = {
@@ -200,25 +199,25 @@ TWO: dict[str, Scenario] = {
     "draft_more": draft_one,
     "count_one": count_one,
     "count_more": count_one,
-    "enroll_watermark": enroll_and(goods.watermark),
-    "enroll_grade": enroll_and(goods.grade),
-    "enroll_quote": enroll_and(lambda w, item: trade.quote(w, item=item)),
-    "relabel_peek": item_pair(goods.relabel, goods.peek),
-    "peek_grade": item_pair(goods.peek, goods.grade),
-    "shelve_whereabouts": item_pair(goods.shelve, goods.whereabouts),
-    "shift_whereabouts": item_pair(goods.shift, goods.whereabouts),
-    "quote_bargain": item_pair(lambda w, item: trade.quote(w, item=item), trade.bargain),
-    "worth_grade": item_pair(people.worth, goods.grade),
-    "hold_peek": item_pair(goods.hold, goods.peek),
-    "quote_worth": item_pair(lambda w, item: trade.quote(w, item=item), people.worth),
+    "enroll_watermark": enroll_and(items.watermark),
+    "enroll_grade": enroll_and(items.grade),
+    "enroll_quote": enroll_and(lambda w, item: suppliers.quote(w, item=item)),
+    "relabel_peek": item_pair(items.relabel, items.peek),
+    "peek_grade": item_pair(items.peek, items.grade),
+    "shelve_whereabouts": item_pair(moves.shelve, moves.whereabouts),
+    "shift_whereabouts": item_pair(moves.shift, moves.whereabouts),
+    "quote_bargain": item_pair(lambda w, item: suppliers.quote(w, item=item), suppliers.bargain),
+    "worth_grade": item_pair(reports.worth, items.grade),
+    "hold_peek": item_pair(moves.hold, items.peek),
+    "quote_worth": item_pair(lambda w, item: suppliers.quote(w, item=item), reports.worth),
     "onboard_quote": onboard_quote,
     "land_vet": land_vet,
     "vet_one": vet_one,
     "arrivals_land": arrivals_land,
     "crate_stow": crate_stow,
-    "stow_depart": shipment_pair(people.stow, people.depart),
-    "trace_stow": shipment_pair(people.trace, people.stow),
-    "trace_depart": shipment_pair(people.trace, people.depart),
+    "stow_depart": shipment_pair(shipments.stow, shipments.depart),
+    "trace_stow": shipment_pair(shipments.trace, shipments.stow),
+    "trace_depart": shipment_pair(shipments.trace, shipments.depart),
     "free_hold": free_hold,
     "drift_settle": drift_settle,
     "badge_post": badge_post,
@@ -235,31 +234,31 @@ TWO: dict[str, Scenario] = {
 
 def crate_stow_depart(w: World) -> list[Segment]:
     ways = ("it", "the shipment", "that shipment")
-    stow = people.stow(w, w.result("shipment.id", *ways))
+    stow = shipments.stow(w, w.result("shipment.id", *ways))
     return [
-        show(w, people.crate(w), 0.3),
+        show(w, shipments.crate(w), 0.3),
         Segment(stow),
-        show(w, people.depart(w, w.result("shipment.id", *ways[1:])), 0.3),
+        show(w, shipments.depart(w, w.result("shipment.id", *ways[1:])), 0.3),
     ]
 
 
 def draft_land_vet(w: World) -> list[Segment]:
     receipt = w.result("receipt.id", "the receipt", "that receipt")
-    return [*draft_land(w), show(w, trade.vet(w, receipt), 0.2)]
+    return [*draft_land(w), show(w, receipts.vet(w, receipt), 0.2)]
 
 
 def onboard_quote_draft(w: World) -> list[Segment]:
     item = w.item()
     again = w.later(item, "it", "that item", item.value)
     supplier = w.result("supplier.code", "this supplier", "the new supplier")
-    quote = trade.quote(w, supplier, item)
-    return [Segment(trade.onboard(w)), Segment(quote), show(w, trade.draft(w, supplier, item=again), 0.5)]
+    quote = suppliers.quote(w, supplier, item)
+    return [Segment(suppliers.onboard(w)), Segment(quote), show(w, orders.draft(w, supplier, item=again), 0.5)]
 
 
 def enroll_three(w: World) -> list[Segment]:
     item = w.new_item()
     again = w.later(item, "it", "the new item")
-    return [Segment(goods.enroll(w, item)), Segment(goods.watermark(w, again)), show(w, goods.grade(w, again), 0.4)]
+    return [Segment(items.enroll(w, item)), Segment(items.watermark(w, again)), show(w, items.grade(w, again), 0.4)]
 
 
 THREE: dict[str, Scenario] = {

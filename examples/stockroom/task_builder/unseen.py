@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from task_builder import goods, people, trade
-from task_builder.flows import code_list, listed
+from task_builder.loops import code_list, listed
 from task_builder.phrasing import Segment
 from task_builder.scenarios import Scenario, alone, item_pair, shipment_pair, show
+from task_builder.steps import items, moves, orders, receipts, reports, shipments, suppliers, users
 from task_builder.world import Step, World
 
 UNSEEN = (
@@ -22,8 +22,8 @@ UNSEEN = (
 ONE_UNSEEN = {
     make.__name__: alone(make)
     for make in (
-        *(goods.retire, trade.pace, trade.amend, trade.bounce),
-        *(goods.junk, people.reroute, people.spend, people.bench),
+        *(items.retire, suppliers.pace, orders.amend, receipts.bounce),
+        *(moves.junk, shipments.reroute, reports.spend, users.bench),
     )
 }
 
@@ -31,43 +31,43 @@ ONE_UNSEEN = {
 def pace_draft(w: World) -> list[Segment]:
     supplier = w.supplier()
     again = w.later(supplier, "it", "that supplier", "the same supplier")
-    return [Segment(trade.pace(w, supplier)), show(w, trade.draft(w, again), 0.5)]
+    return [Segment(suppliers.pace(w, supplier)), show(w, orders.draft(w, again), 0.5)]
 
 
 def spend_pending(w: World) -> list[Segment]:
     supplier = w.supplier()
     again = w.later(supplier, "it", "that supplier", "the same supplier")
-    return [show(w, people.spend(w, supplier)), show(w, trade.bar(w, again))]
+    return [show(w, reports.spend(w, supplier)), show(w, suppliers.bar(w, again))]
 
 
 def look_amend(w: World) -> list[Segment]:
     order, sku, _ = w.order()
     again = w.later(order, "it", "that order", "the same order")
-    return [show(w, trade.pull_up(w, order)), show(w, trade.amend(w, again, w.ref(sku, "{}", "item {}")), 0.4)]
+    return [show(w, orders.pull_up(w, order)), show(w, orders.amend(w, again, w.ref(sku, "{}", "item {}")), 0.4)]
 
 
 def land_bounce(w: World) -> list[Segment]:
-    step = trade.land(w)
+    step = receipts.land(w)
     most = int(step.call.rsplit("=", 1)[1].rstrip(")"))
     receipt = w.result("receipt.id", "the receipt", "that receipt", "the new receipt")
-    return [Segment(step), show(w, trade.bounce(w, receipt, most), 0.4)]
+    return [Segment(step), show(w, receipts.bounce(w, receipt, most), 0.4)]
 
 
 def bench_roster(w: World) -> list[Segment]:
-    return [Segment(people.bench(w)), show(w, people.roster(w))]
+    return [Segment(users.bench(w)), show(w, users.roster(w))]
 
 
 def bench_badge(w: World) -> list[Segment]:
-    return [Segment(people.bench(w)), show(w, people.badge(w))]
+    return [Segment(users.bench(w)), show(w, users.badge(w))]
 
 
 TWO_UNSEEN: dict[str, Scenario] = {
-    "peek_retire": item_pair(goods.peek, goods.retire),
-    "worth_retire": item_pair(people.worth, goods.retire),
-    "junk_peek": item_pair(goods.junk, goods.peek),
-    "junk_whereabouts": item_pair(goods.junk, goods.whereabouts),
-    "trace_reroute": shipment_pair(people.trace, people.reroute),
-    "reroute_depart": shipment_pair(people.reroute, people.depart),
+    "peek_retire": item_pair(items.peek, items.retire),
+    "worth_retire": item_pair(reports.worth, items.retire),
+    "junk_peek": item_pair(moves.junk, items.peek),
+    "junk_whereabouts": item_pair(moves.junk, moves.whereabouts),
+    "trace_reroute": shipment_pair(shipments.trace, shipments.reroute),
+    "reroute_depart": shipment_pair(shipments.reroute, shipments.depart),
     **{each.__name__: each for each in (pace_draft, spend_pending, look_amend, land_bounce, bench_roster, bench_badge)},
 }
 
@@ -113,7 +113,7 @@ def amend_all(w: World) -> Step:
 
 def pace_many(w: World) -> Step:
     codes, days = [w.supplier().value for _ in range(2)], w.number(3, 40)
-    names = listed(w, codes)
+    names = listed(codes)
     return Step(
         "",
         "",
@@ -149,7 +149,7 @@ def junk_all(w: World) -> Step:
 
 def bench_group(w: World) -> Step:
     logins = [w.user().value for _ in range(w.pick(2, 3))]
-    names = listed(w, logins)
+    names = listed(logins)
     return Step(
         "",
         "",

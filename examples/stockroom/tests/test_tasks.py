@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def test_apis_are_what_the_reference_calls(splits: dict[str, list[dict[str, Any]
     for rows in splits.values():
         for row in rows:
             assert row["apis"] == sorted({dotted for dotted, _ in calls_in(row["reference"])}), row["id"]
+
+
+def test_instructions_carry_every_literal(splits: dict[str, list[dict[str, Any]]]) -> None:
+    """Each string and number of a reference stands in its instruction; an e-mail address counts as one string."""
+    for rows in splits.values():
+        for row in rows:
+            constants = [node.value for node in ast.walk(ast.parse(row["reference"])) if isinstance(node, ast.Constant)]
+            missing = [value for value in constants if str(value) not in row["instruction"]]
+            assert not missing, f"{row['id']} does not say {missing}"
 
 
 def test_references_are_short(splits: dict[str, list[dict[str, Any]]]) -> None:

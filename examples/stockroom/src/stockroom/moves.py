@@ -134,7 +134,7 @@ def free(room: Room, *, token: str) -> Hold:
 
 
 def whereabouts(room: Room, *, sku: str) -> list[Stock]:
-    """List the bins in which an item lies: where it is stored, with the quantity in each.
+    """List the bins that hold an item: where it lies (is stored), with the quantity in each bin.
 
     Args:
         sku: The item's SKU.

@@ -94,11 +94,11 @@ class OrderDraft:
         return self._room.db
 
     def line(self, *, sku: str, quantity: int) -> OrderLine:
-        """Add a line to the purchase order: order a quantity of an item.
+        """Order pieces of an item: add a line with its quantity to the new purchase order.
 
         Args:
             sku: The item's SKU; each item once per order.
-            quantity: How many pieces to order.
+            quantity: How many pieces to order from the supplier.
 
         Returns:
             The new line.
@@ -139,7 +139,7 @@ def _load(db: sqlite3.Connection, order_id: int) -> Order:
 
 
 def draft(room: Room, *, supplier: str) -> OrderDraft:
-    """Start a new purchase order with a supplier, to buy items: with orders.draft(...) as draft.
+    """Order items from a supplier: place (make) a new purchase order, with orders.draft(...) as draft.
 
     Args:
         supplier: The supplier's code.

@@ -1,0 +1,1 @@
+"""Requests by area: for each callable the code and its wordings."""
