@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from kohai.catalog.types import referred
 from kohai.code import UNKNOWN, dotted, import_names
 from kohai.records import Api
 
@@ -49,6 +50,12 @@ class Program:
         options = kind.args if kind.name == "|" else (kind,)
         apis = [self.catalog.get(option.name) for option in options]
         return next((api for api in apis if api is not None and api.kind == "class"), None)
+
+    def enum_of(self, node: ast.expr) -> Api | None:
+        """The enum that an expression is."""
+        target = referred(self.catalog.type_of(self.name_of(node)))
+        api = self.catalog.get(target) if target else None
+        return api if api is not None and api.kind == "enum" else None
 
     def caller_of(self, node: ast.AST) -> ast.Call | None:
         """The call whose argument a node is, through keywords, lists and f-strings but not through other calls."""

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from random import Random
 
 from kohai.judge.program import Edit, Program, called, is_print
+from kohai.judge.value_faults import shape
 from kohai.records import Api, Parameter
 
 # What may be called twice with the effect of once.
 _REPEATABLE = frozenset(
     {"close", "count", "find", "get", "has", "is", "list", "load", "open", "read", "search", "set", "show"}
 )
+_SHOWING = frozenset({"len", "list", "max", "min", "repr", "round", "sorted", "str", "sum"})
 _POSITIONAL = ("positional_only", "positional_or_keyword")
 
 
 def swap_arguments(program: Program, rng: Random) -> Iterator[list[Edit]]:
-    """The values of two arguments of a call that have the same declared type, or are literals of the same type."""
+    """The values of two arguments of a call of one type (declared, or literals'); alike ones where there are some."""
     for call in program.nodes(ast.Call):
         if is_print(call) or any(isinstance(argument, ast.Starred) for argument in call.args):
             continue
@@ -30,7 +32,7 @@ def swap_arguments(program: Program, rng: Random) -> Iterator[list[Edit]]:
             if types[first] and types[first] == types[second] and ast.dump(first) != ast.dump(second)
         ]
         if pairs:
-            first, second = rng.choice(pairs)
+            first, second = rng.choice([pair for pair in pairs if _look_alike(*pair)] or pairs)
             other = {first: second, second: first}
             yield [
                 (call, "args", [other.get(value, value) for value in call.args]),
@@ -39,16 +41,18 @@ def swap_arguments(program: Program, rng: Random) -> Iterator[list[Edit]]:
 
 
 def sister_api(program: Program, rng: Random) -> Iterator[list[Edit]]:
-    """Another api of the same module or class that takes the same arguments."""
+    """Another api of the same module or class that takes the same arguments and, where the result is used, gives it."""
     for call in program.nodes(ast.Call):
         api = program.api_of(call)
         if api is None or api.kind not in ("function", "method"):
             continue
-        sisters = [other for other in program.catalog.apis if _is_sister(api, other) and _takes(other, call)]
-        alike = [other for other in sisters if other.returns == api.returns]
-        if isinstance(program.parents[call], ast.Expr):
-            alike = sisters
-        options = [edits for other in alike or sisters if (edits := _calling(program, call, other))]
+        is_unused = isinstance(program.parents[call], ast.Expr)
+        sisters = [
+            other
+            for other in program.catalog.apis
+            if _is_sister(api, other) and _takes(other, call) and (is_unused or other.returns == api.returns)
+        ]
+        options = [edits for other in sisters if (edits := _calling(program, call, other))]
         if options:
             yield rng.choice(options)
 
@@ -65,14 +69,15 @@ def drop_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: A
 
 
 def duplicate_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
-    """One call made twice; calls that only read are left alone."""
+    """One call made twice, where its result is not kept: such a call is made for what it does.
+
+    Not where it gives an enum's member: to set a state twice is to set it once.
+    """
     for node, field, block in program.blocks():
         for index, statement in enumerate(block):
             call = called(statement)
-            if call is None or is_print(call) or _verb(call) in _REPEATABLE:
-                continue
-            api = program.api_of(call)
-            if isinstance(statement, ast.Expr) or (api is not None and api.kind in ("function", "method")):
+            is_step = isinstance(statement, ast.Expr) and call is not None and not is_print(call)
+            if is_step and call is not None and _verb(call) not in _REPEATABLE and not _sets_state(program, call):
                 yield [(node, field, [*block[: index + 1], *block[index:]])]
 
 
@@ -86,12 +91,19 @@ def drop_output(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa:
 
 
 def wrong_output(program: Program, rng: Random) -> Iterator[list[Edit]]:
-    """Another variable printed."""
+    """Another variable printed; of an attribute's owner, another of its class."""
     for node in program.nodes(ast.Name):
-        caller = program.caller_of(node)
-        if caller is None or not (is_print(caller) or program.is_printed(caller)):
+        parent = program.parents[node]
+        owned = program.class_of(node) if isinstance(parent, ast.Attribute) else None
+        shown = parent if owned is not None else node
+        caller = program.caller_of(shown)
+        while caller is not None and isinstance(caller.func, ast.Name) and caller.func.id in _SHOWING:
+            caller = program.caller_of(caller)
+        if caller is None or not is_print(caller):
             continue
         others = [name for name in program.variables_before(node) if name != node.id]
+        if owned is not None:
+            others = [name for name in others if program.class_of(ast.Name(name)) == owned]
         if others:
             yield [(node, "id", rng.choice(others))]
 
@@ -113,6 +125,13 @@ def _type(parameter: Parameter | None, value: ast.expr) -> str:
     if parameter is not None and parameter.annotation:
         return parameter.annotation
     return type(value.value).__name__ if isinstance(value, ast.Constant) else ""
+
+
+def _look_alike(first: ast.expr, second: ast.expr) -> bool:
+    """True for two strings of one shape, and for whatever is no pair of literals."""
+    if not (isinstance(first, ast.Constant) and isinstance(second, ast.Constant)):
+        return True
+    return isinstance(first.value, str) and shape(str(first.value)) == shape(str(second.value))
 
 
 def _is_sister(api: Api, other: Api) -> bool:
@@ -153,6 +172,11 @@ def _calling(program: Program, call: ast.Call, api: Api) -> list[Edit]:
             ]
             return [(func, "id", name), (statement, "names", [*kept, ast.alias(name)])]
     return []
+
+
+def _sets_state(program: Program, call: ast.Call) -> bool:
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(isinstance(value, ast.Attribute) and program.enum_of(value.value) is not None for value in values)
 
 
 def _without(program: Program, node: ast.AST, field: str, block: list[ast.stmt], index: int) -> Iterator[list[Edit]]:

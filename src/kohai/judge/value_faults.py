@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-from kohai.catalog.types import referred
 from kohai.judge.program import Edit, Program
 from kohai.records import Api
 
 _DATES = frozenset({"date", "datetime", "time"})
 _NOT_CONTENT = frozenset({"print", "open", "strftime", "strptime", "join", "split", "replace", "isinstance", "getattr"})
+_SMALL = 100  # larger numbers tend to be identifiers
 _ISO_DATE = re.compile(r"(\d{4}-\d\d-)(\d\d)")
 _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -29,21 +29,20 @@ _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 def change_number(program: Program, rng: Random) -> Iterator[list[Edit]]:
-    """Another plausible number: one of the program's own, or one near by; a date's parts stay a date's."""
+    """Another plausible number: one near by, the program's own among them; a date's parts stay a date's."""
     places = [
-        node
+        (node, node.value)
         for node in program.nodes(ast.Constant)
-        if type(node.value) in (int, float) and not isinstance(program.parents[node], ast.Subscript | ast.Slice)
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        if not isinstance(program.parents[node], ast.Subscript | ast.Slice)
     ]
-    for node in places:
-        value = node.value
-        assert isinstance(value, int | float)
+    for node, value in places:
         caller = program.caller_of(node)
         if caller is not None and program.name_of(caller.func).rpartition(".")[2] in _DATES:
             options = {value - 1 if value > 1 else value + 1}
         else:
-            near = {value + 1, value * 2, value * 10} | ({value - 1} if value > 1 else set())
-            options = near | {other.value for other in places if type(other.value) is type(value)}
+            near = {value + 1} | ({value - 1} if value > 1 else set()) | ({value * 2} if value < _SMALL else set())
+            options = near | {other for _, other in places if _is_near(value, other)}
         yield [(node, "value", rng.choice(sorted(options - {value})))]
 
 
@@ -52,20 +51,20 @@ def change_string(program: Program, rng: Random) -> Iterator[list[Edit]]:
     places = [node for node in program.nodes(ast.Constant) if _is_content(program, node)]
     for node in places:
         text = str(node.value)
-        alike = {str(other.value) for other in places if _shape(str(other.value)) == _shape(text)}
+        alike = {str(other.value) for other in places if shape(str(other.value)) == shape(text)}
         yield [(node, "value", rng.choice([*sorted(alike - {text}), _altered(text)]))]
 
 
 def change_enum(program: Program, rng: Random) -> Iterator[list[Edit]]:
     """Another member of the same enum."""
     for node in program.nodes(ast.Attribute):
-        others = _other_members(_enum(program, node.value), node.attr)
+        others = _other_members(program.enum_of(node.value), node.attr)
         if others:
             yield [(node, "attr", rng.choice(others))]
     for item in program.nodes(ast.Subscript):
         key = item.slice
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            others = _other_members(_enum(program, item.value), key.value)
+            others = _other_members(program.enum_of(item.value), key.value)
             if others:
                 yield [(key, "value", rng.choice(others))]
 
@@ -112,8 +111,13 @@ def _is_content(program: Program, node: ast.Constant) -> bool:
     return isinstance(parent, ast.Compare | ast.Assign)
 
 
-def _shape(text: str) -> str:
-    """`SKU-104` and `SKU-27` look alike, as do any two words."""
+def _is_near(value: int | float, other: int | float) -> bool:
+    """True for a number of the same type and order of magnitude."""
+    return type(other) is type(value) and value / 4 <= other <= value * 4
+
+
+def shape(text: str) -> str:
+    """`SKU-104` and `SKU-27` have the same one, as have any two words."""
     return re.sub(r"\d+", "9", re.sub(r"[^\W\d]+", "a", text))
 
 
@@ -129,13 +133,6 @@ def _altered(text: str) -> str:
         return text[: last.start()] + number + text[last.end() :]
     first, _, rest = text.partition(" ")
     return rest if rest.strip() else first[:-1] if first.endswith("s") and len(first) > 1 else first + "s"
-
-
-def _enum(program: Program, node: ast.expr) -> Api | None:
-    """The enum that an expression is."""
-    target = referred(program.catalog.type_of(program.name_of(node)))
-    api = program.catalog.get(target) if target else None
-    return api if api is not None and api.kind == "enum" else None
 
 
 def _other_members(enum: Api | None, member: str) -> list[str]:
