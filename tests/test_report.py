@@ -89,7 +89,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_arms(workspace):
-    """Executability is ok over ok and program: SFT 6/12, RLAIF 9/11 with 1/12 the machine's fault; bounds [9/12, 10/12].
+    """Executability is ok over ok and program: SFT 6/12, RLAIF 9/11; 1/12 the machine's fault.
 
     Wilson, 95 %, 6 of 12: centre 0.5, half-width 1.96 * sqrt(0.25/12 + 1.96^2/(4*144)) / (1 + 1.96^2/12) = 0.2463.
     """
@@ -241,7 +241,7 @@ def test_ticks():
 
 
 def test_line_chart_places_points():
-    """With ticks 0 to 1 the first point sits on the bottom axis, the last at the top; higher values are drawn higher."""
+    """With ticks 0 to 1 the first point sits on the bottom axis, the last at the top: higher is drawn higher."""
     chart = str(charts.line_chart("t", [charts.Point(0, 0.0), charts.Point(10, 1.0)]))
     bottom, top = charts.HEIGHT - charts.BOTTOM, charts.TOP
     assert f'points="{float(charts.LEFT)},{float(bottom)} {float(charts.WIDTH - charts.RIGHT)},{float(top)}"' in chart
@@ -259,36 +259,28 @@ def test_words():
 
 @pytest.mark.browser
 def test_opens_in_a_browser(workspace, tmp_path):
-    """Chromium shows the page with no console message and no request to a network."""
-    browser = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
+    """Chromium shows the page without a word on its console.
+
+    The page forbids itself scripts and all requests, and a violation is written to the console: the same page with a
+    picture from elsewhere shows that the test would see one.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next((path for name in names if (path := shutil.which(name))), None)
     if browser is None:
         pytest.skip("no Chromium on this machine (Debian, Ubuntu: apt install chromium)")
+
+    def console(page: Path) -> list[str]:
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+        command = [browser, *flags, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert "Does the code run?" in done.stdout
+        return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
     page = report.write(workspace).page
-    netlog = tmp_path / "netlog.json"
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--enable-logging=stderr",
-    ]
-    flags += [
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--no-first-run",
-        f"--log-net-log={netlog}",
-    ]
-    done = subprocess.run(
-        [browser, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "Does the code run?" in done.stdout
-    assert "CONSOLE" not in done.stderr
-    urls = {
-        event["params"]["url"] for event in json.loads(netlog.read_text())["events"] if "url" in event.get("params", {})
-    }
-    assert not {url for url in urls if url.startswith("http")} - {url for url in urls if "google" in url}
+    assert console(page) == []
+    bad = tmp_path / "bad.html"
+    bad.write_text(page.read_text().replace("</body>", '<img src="http://127.0.0.1:9/dot.png"></body>'))
+    assert console(bad)
 
 
 def test_render_needs_every_name(workspace):

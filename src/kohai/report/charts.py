@@ -69,8 +69,7 @@ def line_chart(title: str, points: Sequence[Point], x_label: str = "step", perce
             tip += f" [{number(point.low, percent)}, {number(point.high, percent)}]"
         dot = Markup('<circle class="dot" cx="{}" cy="{}" r="2.6"><title>{}</title></circle>')
         parts.append(dot.format(x_of(point.x), y_of(point.y), tip))
-    for value in sorted({x_low, x_high}):
-        parts.append(_text(x_of(value), HEIGHT - BOTTOM + 16, number(value), "middle"))
+    parts += [_text(x_of(value), HEIGHT - BOTTOM + 16, number(value), "middle") for value in sorted({x_low, x_high})]
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_label, "middle"))
     return _svg(title, WIDTH, HEIGHT, parts)
 

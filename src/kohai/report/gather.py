@@ -62,7 +62,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
         "config": config,
     }
-    return _finite(report)
+    finite: dict[str, Any] = _finite(report)
+    return finite
 
 
 def _config(workspace: Workspace) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A metric that no evaluation carries, or that is unscored everywhere, is absent f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -48,12 +47,10 @@ def describe(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
             entry[metric] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
     if not evaluations:
         return entry
-    total = len(evaluations)
-    ran = sum(evaluation.execution.blame == "none" for evaluation in evaluations)
-    blameless = sum(evaluation.execution.blame in ("environment", "undecided") for evaluation in evaluations)
-    entry["environment_share"] = blameless / total
-    entry["bounds"] = [ran / total, (ran + blameless) / total]
-    entry["kinds"] = dict(Counter(evaluation.execution.kind for evaluation in evaluations).most_common())
+    ran = metrics.executability([evaluation.execution for evaluation in evaluations])
+    entry["environment_share"] = ran.environment_share
+    entry["bounds"] = list(ran.bounds)
+    entry["kinds"] = dict(sorted(ran.kinds.items(), key=lambda item: (-item[1], item[0])))
     return entry
 
 

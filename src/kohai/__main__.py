@@ -1,0 +1,5 @@
+"""`python -m kohai` is `kohai`."""
+
+from kohai.cli import main
+
+main()
