@@ -16,7 +16,7 @@ CONTEXTS = {
         "A note from the buyer's desk.",
         "I had a call with purchasing.",
         "The buyers met yesterday and left me this.",
-        "Following up on the vendor review:",
+        "This follows from the vendor review.",
         "Something for our list of vendors.",
         "The buyer is out today, so this comes to you.",
         "Prices and vendors were discussed this morning.",
@@ -28,7 +28,7 @@ CONTEXTS = {
         "The buyer is on holiday, so it falls to us.",
         "I'm filling in for the buyer today.",
         "There was a mail from purchasing about this.",
-        "From the purchasing meeting:",
+        "This came up in the purchasing meeting.",
         "Somebody in purchasing needs a hand.",
     ),
     "receipts": (
@@ -58,7 +58,7 @@ CONTEXTS = {
         "The books have to be right by Friday.",
         "The people with the clipboards are back.",
         "We had two colleagues counting all morning.",
-        "A note from whoever did the counting:",
+        "Whoever did the counting left a note.",
         "Accounting insists on clean numbers.",
     ),
     "shipments": (
@@ -73,7 +73,7 @@ CONTEXTS = {
     ),
     "reports": (
         "The manager wants figures.",
-        "For the weekly meeting:",
+        "This is for the weekly meeting.",
         "Accounting has a question.",
         "I'm preparing the slides for Monday.",
         "Somebody upstairs wants to know something.",

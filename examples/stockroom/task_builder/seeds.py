@@ -62,8 +62,8 @@ def seed_masters(db: sqlite3.Connection, rng: random.Random, labels: random.Rand
             db.execute("INSERT INTO offers VALUES (?, ?, ?)", (code, sku, rng.randrange(120, 4000)))
     for login in pool.old["login"]:
         zone = rng.choice([None, *pool.old["zone"]])
-        row = (login, f"{login}@stock.example", rng.choice(["picker", "clerk", "foreman"]), zone)
-        db.execute("INSERT INTO users VALUES (?, ?, ?, ?, 1)", row)
+        user = (login, f"{login}@stock.example", rng.choice(["picker", "clerk", "foreman"]), zone)
+        db.execute("INSERT INTO users VALUES (?, ?, ?, ?, 1)", user)
 
 
 def seed_orders(db: sqlite3.Connection, rng: random.Random, today: date, pool: Pool) -> None:
@@ -75,9 +75,11 @@ def seed_orders(db: sqlite3.Connection, rng: random.Random, today: date, pool: P
         due = (today + timedelta(days=rng.randrange(-60, 30))).isoformat()
         status = "placed" if number % 6 else rng.choice(["placed", "scrapped"])
         urgency = rng.choice(["normal", "normal", "rush", "critical"])
-        db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (order_id, rng.choice(codes), status, urgency, due))
+        code = rng.choice(codes)
+        db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (order_id, code, status, urgency, due))
         for sku in rng.sample(pool.old["sku"], rng.choice([1, 2, 3])):
             quantity, received = rng.randrange(40, 150), 0
+            db.execute("INSERT OR IGNORE INTO offers VALUES (?, ?, ?)", (code, sku, rng.randrange(120, 4000)))
             if receipts and status == "placed" and rng.random() < 0.6:
                 received = rng.randrange(5, 30)
                 row = (FIRST_ID["receipt"] + receipts.pop(), order_id, sku, received)
@@ -106,7 +108,7 @@ def seed_documents(db: sqlite3.Connection, rng: random.Random, pool: Pool) -> No
     for number, shipment in enumerate(pool.ids["shipment"]):
         shipment_id = FIRST_ID["shipment"] + shipment
         status = "departed" if number % 5 == 4 else "open"
-        row = (shipment_id, rng.choice(pool.old["town"]), rng.choice(["express", "road", "freight"]), status)
-        db.execute("INSERT INTO shipments VALUES (?, ?, ?, ?)", row)
+        head = (shipment_id, rng.choice(pool.old["town"]), rng.choice(["express", "road", "freight"]), status)
+        db.execute("INSERT INTO shipments VALUES (?, ?, ?, ?)", head)
         for sku in rng.sample(plenty, rng.choice([1, 2, 3])):
             db.execute("INSERT INTO shipment_lines VALUES (?, ?, ?)", (shipment_id, sku, rng.randrange(2, 40)))

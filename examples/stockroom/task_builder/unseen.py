@@ -6,7 +6,7 @@ from task_builder.loops import code_list, listed
 from task_builder.phrasing import Segment
 from task_builder.scenarios import Scenario, alone, item_pair, shipment_pair, show
 from task_builder.steps import items, moves, orders, receipts, reports, shipments, suppliers, users
-from task_builder.world import Step, World
+from task_builder.world import Ref, Step, World
 
 UNSEEN = (
     "stockroom.items.retire",
@@ -34,10 +34,11 @@ def pace_draft(w: World) -> list[Segment]:
     return [Segment(suppliers.pace(w, supplier)), show(w, orders.draft(w, again), 0.5)]
 
 
-def spend_pending(w: World) -> list[Segment]:
-    supplier = w.supplier()
-    again = w.later(supplier, "it", "that supplier", "the same supplier")
-    return [show(w, reports.spend(w, supplier)), show(w, suppliers.bar(w, again))]
+def spend_bar(w: World) -> list[Segment]:
+    spend = reports.spend(w)
+    code = spend.call.split('"')[1]
+    again = Ref(f'"{code}"', w.pick("it", "that supplier", "the same supplier"), code)
+    return [show(w, spend), show(w, suppliers.bar(w, again))]
 
 
 def look_amend(w: World) -> list[Segment]:
@@ -68,7 +69,7 @@ TWO_UNSEEN: dict[str, Scenario] = {
     "junk_whereabouts": item_pair(moves.junk, moves.whereabouts),
     "trace_reroute": shipment_pair(shipments.trace, shipments.reroute),
     "reroute_depart": shipment_pair(shipments.reroute, shipments.depart),
-    **{each.__name__: each for each in (pace_draft, spend_pending, look_amend, land_bounce, bench_roster, bench_badge)},
+    **{each.__name__: each for each in (pace_draft, spend_bar, look_amend, land_bounce, bench_roster, bench_badge)},
 }
 
 
@@ -165,7 +166,7 @@ def bench_group(w: World) -> Step:
 
 
 def bar_if(w: World) -> Step:
-    supplier, cents = w.supplier(), w.number(100000, 900000)
+    supplier, cents = w.supplier(ordered=True), w.number(100000, 900000)
     return Step(
         "",
         "",

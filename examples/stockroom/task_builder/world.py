@@ -87,13 +87,14 @@ class World:
         """One of the split's own numbers in the range; the nearest one if there is none."""
         own = [each for each in range(low, high + 1) if self.pool.owns(each)]
         near = [each for each in (*range(low - 1, 0, -1), *range(high + 1, high + 41)) if self.pool.owns(each)]
-        return self.rng.choice(own or near[:1])
+        number: int = self.rng.choice(own or near[:1])
+        return number
 
     def pick(self, *choices: Any) -> Any:
         return self.rng.choice(choices)
 
     def quoted(self, text: str) -> str:
-        return self.pick(f'"{text}"', f"'{text}'", f'"{text}"')
+        return self.rng.choice([f'"{text}"', f"'{text}'", f'"{text}"'])
 
     def ref(self, value: Any, *ways: str) -> Ref:
         """A reference by literal, named one of the ways ({} is the value)."""
@@ -110,8 +111,12 @@ class World:
     def new_item(self) -> Ref:
         return self.ref(self.fresh(self.pool.new["sku"]), "{}")
 
-    def supplier(self) -> Ref:
+    def supplier(self, ordered: bool = False) -> Ref:
+        """A supplier in the database; one that has placed orders if ordered."""
         codes = [code_of(firm) for firm in self.pool.old["firm"]]
+        if ordered:
+            busy = set(self.rows("SELECT supplier FROM orders WHERE status = 'placed'"))
+            codes = [code for code in codes if code in busy]
         return self.ref(self.fresh(codes), "{}", "supplier {}", "{}", "the supplier {}")
 
     def user(self) -> Ref:

@@ -146,7 +146,7 @@ def grade(w: World, item: Ref | None = None) -> Step:
             f"classify {item} as {said}",
             f"[record|note] that {item} is {said}",
             f"[flag|file] {item} as {said}",
-            f"change the turnover class of {item}: it is {said}",
+            f"change the turnover class of {item} to that of {said}",
         ),
         (
             f"Going by its sales, {item} should be classified as {said}.",

@@ -31,7 +31,7 @@ def draft(w: World, supplier: Ref | None = None, lines: int = 1, press: bool = F
             f"[start|open|make] a purchase order with {supplier} for {said}{tail}",
             f"[place|write] a new purchase order for {said} with {supplier}{tail}",
             f"[buy|order] {said} from {supplier} on a new purchase order{tail}",
-            f"[place|make] a purchase order with {supplier}: {said}{tail}",
+            f"[place|make] a purchase order with {supplier}, asking for {said}{tail}",
         ),
         (
             f"A new purchase order has to go to {supplier}: {said}{tail}.",
@@ -120,7 +120,7 @@ def pending(w: World, supplier: Ref | None = None) -> Step:
 
 
 def amend(w: World, order: Ref | None = None, sku: Ref | None = None) -> Step:
-    if order is None:
+    if order is None or sku is None:
         order, value, _ = w.order()
         sku = w.ref(value, "{}", "item {}")
     n = w.number(42, 120)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from task_builder.world import Print, Ref, Step, World
 
 VERDICTS = {
-    "SOUND": "[in good order|found in good order]",
-    "DAMAGED": "[damaged|found damaged]",
-    "MISLABELLED": "[wrongly labelled|found to have wrong labels]",
+    "SOUND": "[in good order|sound and in good order]",
+    "DAMAGED": "damaged",
+    "MISLABELLED": "[wrongly labelled|labelled wrongly]",
 }
 
 
 def land(w: World, order: Ref | None = None, item: Ref | None = None, most: int = 40) -> Step:
-    if order is None:
+    if order is None or item is None:
         order, sku, _ = w.order()
         item = w.ref(sku, "{}", "{}", "item {}")
     n = w.number(4, most)

@@ -105,8 +105,8 @@ def overdue(w: World) -> Step:
     )
 
 
-def spend(w: World, supplier: Ref | None = None) -> Step:
-    supplier = supplier or w.supplier()
+def spend(w: World) -> Step:
+    supplier = w.supplier(ordered=True)
     return Step(
         f"reports.spend(room, supplier={supplier.code})",
         "cents",

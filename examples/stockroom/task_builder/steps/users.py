@@ -77,7 +77,7 @@ def post(w: World, user: Ref | None = None, zone: Ref | None = None) -> Step:
             f"[move|assign] {user} to {zone} for work",
         ),
         (
-            f"People are short in {zone}, so assign {user} to it.",
+            f"We're short of hands in {zone}, so assign {user} to it.",
             f"From tomorrow {user} works in {zone}; assign the user there.",
             f"In {zone} we need {user}, who should be assigned to it.",
         ),
