@@ -1,7 +1,7 @@
 """Runs untrusted programs, many at a time, each in a process of its own, and says what happened.
 
 In force on every system: a separate interpreter that sees the standard library and the packages only; an environment of
-five variables; a scratch folder of its own, removed afterwards; limits on CPU time, waiting, memory of each process,
+six variables; a scratch folder of its own, removed afterwards; limits on CPU time, waiting, memory of each process,
 file size, open files; output kept to a bound; everything that the program started is killed with it.
 In force where Linux lets us (`Sandbox.describe()` says): no network; a file tree of interpreter, system libraries,
 packages (read-only) and scratch; own processes, 64 at most; no capabilities; user `nobody` where we are root.
@@ -52,16 +52,19 @@ class Sandbox:
     """A place to run programs; use it as a context manager, or let it clean up when it is collected.
 
     Args:
-        package_paths: folders put on the programs' `sys.path`.
+        package_paths: packages that the programs may import: the folder of a package itself (it has an
+            `__init__.py`), or a folder to put on `sys.path`.
         config: the limits.
         state: the name of the database file whose final content is a program's state.
     """
 
     def __init__(self, package_paths: Sequence[Path], config: SandboxConfig, state: str | None = None) -> None:
-        self._packages = tuple(str(path.resolve()) for path in package_paths)
-        for path in self._packages:
-            if not Path(path).is_dir():
+        for path in package_paths:
+            if not path.is_dir():
                 raise DataError(f"package path {path}: no such folder")
+        folders = [path.resolve() for path in package_paths]
+        self._packages = tuple(map(str, folders))
+        self._search = tuple(str(f.parent if (f / "__init__.py").exists() else f) for f in folders)
         self._config = config
         self._state = state
         self._folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
@@ -168,7 +171,7 @@ class Sandbox:
         ended = process.run(
             [_interpreter(), "-I", "-S", "-B", str(RUNNER), str(folder / "job")],
             {"HOME": inside, "TMPDIR": "/tmp" if layers.spaces else inside}  # noqa: S108
-            | {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
+            | {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
             home,
             (report, control),
             self._config.wall_seconds,
@@ -208,7 +211,7 @@ class Sandbox:
             "own_counts": layers.own_counts,
             "root": str(self._folder / "root"),
             "visible": [*_interpreter_folders(), *self._packages],
-            "package_paths": list(self._packages),
+            "package_paths": list(self._search),
             "cpu_seconds": config.cpu_seconds,
             "wall_seconds": config.wall_seconds,
             "memory_bytes": config.memory_mb << 20,
