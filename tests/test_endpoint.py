@@ -318,6 +318,36 @@ def test_retry_after_is_honoured(serve, style):
     assert times[1] - times[0] >= (0.4 if style == "seconds" else 0.9)
 
 
+def test_waits_grow_between_tries(serve):
+    """From 0.2 s, halved at most by the jitter: at least 0.1, 0.2, 0.4 s."""
+    times = []
+
+    def script(number, body):
+        times.append(time.monotonic())
+        return 500, {}
+
+    config = EndpointConfig(base_url=serve(script).url, model="big", retries=3)
+    EndpointJudge(config, backoff_seconds=0.2).answer(CRITERIA, [case()])
+    assert [times[i + 1] - times[i] >= least for i, least in enumerate((0.1, 0.2, 0.4))] == [True] * 3
+
+
+def test_single_failures_do_not_add_up(serve):
+    """Every second call fails, ten in all, never two in a row: the run goes on."""
+    server = serve(lambda number, body: (500, {}) if number % 2 else (200, chat(GOOD)))
+    judge = judge_at(server.url, retries=0, concurrency=1)
+    found = judge.answer(CRITERIA, [case(f"print({i})") for i in range(20)])
+    assert sum(row == ["unscored"] * 2 for row in answers(found)) == 10
+
+
+def test_a_loopback_address_is_not_asked_through_a_proxy(serve, monkeypatch):
+    """A proxy that the environment names, and that nobody can reach."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert answers(judge_at(serve(always(200, chat(GOOD))).url).answer(CRITERIA, [case()])) == [["yes", "no"]]
+
+
 def test_trouble_that_stays_is_unscored_with_the_reason(serve):
     """Never a no."""
     server = serve(always(503, {"error": {"message": "loading the model"}}))

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import threading
 
 import pytest
 
@@ -62,6 +63,21 @@ def test_several_processes_write_at_once(tmp_path):
     assert [worker.exitcode for worker in workers] == [0] * 4
     with Ledger(path) as ledger:
         assert len(ledger) == 160
+
+
+def test_a_lock_that_is_let_go_soon_is_waited_for(tmp_path):
+    """Another process makes the file at this moment and holds it for 0.3 s."""
+    path = tmp_path / "ledger.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE something (x)")
+    timer = threading.Timer(0.3, other.execute, ["COMMIT"])
+    timer.start()
+    with Ledger(path) as ledger:
+        ledger.put("a", 1)
+        assert ledger.get("a") == 1
+    timer.join()
+    other.close()
 
 
 def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path):

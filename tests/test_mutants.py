@@ -272,6 +272,13 @@ def test_a_sister_takes_the_call(shop, code, expected):
     assert of("sister_api", code, shop) == [expected]
 
 
+def test_a_name_bound_to_two_things_stands_for_nothing(shop):
+    """A good or a number: nobody knows what its `name` could be taken for."""
+    code = "from shop.goods import find, reserve\nx = reserve('a', 1)\nx = find('a')[0]\nprint(x.name)"
+    assert of("wrong_attribute", code, shop) == []
+    assert len(of("wrong_attribute", code.replace("x = r", "y = r"), shop)) == 1
+
+
 def test_steps_are_dropped_where_nothing_needs_them(shop):
     """A call whose result is used stays, a print is no step; an emptied block passes."""
     code = "from shop.goods import move, reserve\nleft = reserve('tea', 2)\nif left:\n    move('a', 'b')\nprint(left)"

@@ -73,6 +73,7 @@ def test_digest_follows_every_part():
             "criteria[0].weight: expected a number above 0, found 0",
         ),
         ("id: tidy, question: Tidy, answerers: [llm], weight: .nan", "criteria[0].weight: expected a number above 0"),
+        ("id: tidy, question: Tidy, answerers: [llm], weight: .inf", "criteria[0].weight: expected a number above 0"),
         ("id: tidy, question: Tidy, answerers: [llm], weight: true", "criteria[0].weight: expected a number above 0"),
         ("id: tidy, question: Tidy, answerers: [llm], hard: 1", "criteria[0].hard: expected true or false, found 1"),
         ("id: Is it so, question: Tidy, answerers: [llm]", "criteria[0].id: expected lower-case letters"),
