@@ -64,8 +64,18 @@ def test_load_tasks_of_no_file_or_no_task(tmp_path):
 
 def test_prompt_text_ends_with_the_instruction():
     """Order: system, docs as given, instruction; empty parts leave no gap."""
-    assert tasks.build_prompt_text(" Do X.\n", ["doc a\n", "doc b"], "Write.") == "Write.\n\ndoc a\n\ndoc b\n\nDo X."
+    assert tasks.build_prompt_text(" Do X.\n", ["doc a\n", "", "doc b"], "Write.") == "Write.\n\ndoc a\ndoc b\n\nDo X."
     assert tasks.build_prompt_text("Do X.", [], "") == "Do X."
+
+
+def test_prompt_text_shows_shared_facts_once():
+    """Indented lines of docs are gathered below the docs, each once, plain imports of one module on one line."""
+    docs = [
+        "b.f(): F.\n  from p import b\n  from p.b import E (X, Y)\n  T: id",
+        "a.g(): G.\n  from p import a\n  from p.b import E (X, Y)\n  T: id",
+    ]
+    facts = "from p import a, b\nfrom p.b import E (X, Y)\nT: id"
+    assert tasks.build_prompt_text("Do X.", docs, "") == f"b.f(): F.\na.g(): G.\n\n{facts}\n\nDo X."
 
 
 def test_sql_fixture_becomes_the_state_database(tmp_path):

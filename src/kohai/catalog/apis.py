@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import re
 from typing import Any, cast
 
 from kohai.catalog.names import Names
@@ -11,23 +12,11 @@ from kohai.catalog.values import known_names
 from kohai.records import Api, ApiKind, Parameter, ParameterKind
 
 _PLAIN_DECORATORS = frozenset(
-    [
-        "staticmethod",
-        "classmethod",
-        "property",
-        "cached_property",
-        "contextmanager",
-        "asynccontextmanager",
-        "lru_cache",
-        "cache",
-        "overload",
-        "abstractmethod",
-        "final",
-        "override",
-        "deprecated",
-        "wraps",
-        "singledispatch",
-    ]
+    re.findall(
+        r"\w+",
+        "staticmethod classmethod property cached_property contextmanager asynccontextmanager lru_cache cache overload "
+        "abstractmethod final override deprecated wraps singledispatch",
+    )
 )
 _ENUMS = frozenset(f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"))
 _EMPTY_BASES = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol"})

@@ -23,7 +23,7 @@ class Catalog:
 
     `apis` are public, ordered by id. `hidden` are the private and special ones (`__enter__`), known so that nobody is
     accused of using what exists. `aliases` leads from other dotted paths to where a thing is defined. `attributes`
-    holds every other name (constants, fields, properties, enum members) with its annotation, names resolved; "" = unknown.
+    holds every other name (constants, fields, properties, enum members) with its annotation; "" = unknown.
     `open` lists modules and classes whose names, and (with `()` behind) callables whose parameters, are not all known.
     `on_class` lists static and class methods.
     """

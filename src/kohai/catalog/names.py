@@ -45,6 +45,14 @@ class Names:
                 return False
         return True
 
+    def listed(self, api_id: str) -> list[str]:
+        """The paths under which a module's `__all__` lists it."""
+        paths = [path.rpartition(".") for path, target in self.aliases.items() if target == api_id]
+        modules = [(self.modules.get(parent), name) for parent, _, name in paths]
+        return [
+            f"{module.path}.{name}" for module, name in modules if module and module.exports and _exports(module, name)
+        ]
+
     def has_unread_star(self, module: Any) -> bool:
         """True where the module takes names from outside the package by `import *`."""
         return any(

@@ -137,7 +137,7 @@ class _Reader:
 
     def _public(self, wanted: Sequence[str]) -> Iterator[tuple[str, Api]]:
         for api_id, api in self.apis.items():
-            paths = [api_id, *(alias for alias, target in self.names.aliases.items() if target == api_id)]
+            paths = [api_id, *self.names.listed(api_id)]
             inside = not wanted or any(path.startswith(f"{name}.") for path in paths for name in wanted)
             if inside and self.names.is_public(api_id):
                 yield api_id, api

@@ -1,8 +1,11 @@
-"""An api as a prompt shows it: signature, imports, what it does, what it gives. Short: prompt tokens cost everything.
+"""An api as a prompt shows it: signature and what it does, then facts. Short: prompt tokens cost everything.
 
-items.enroll(room: Room, *, sku: str, label: str, unit: Unit) -> Item
-from stockroom import items; from stockroom.items import Unit (EACH, CARTON, PALLET)
-Add a new item to the catalogue. Item: sku, label, unit
+    items.enroll(room, *, sku: str, label: str, unit: Unit) -> Item: Add a new item to the catalogue.
+      from stockroom import items
+      from stockroom.items import Unit (EACH, CARTON, PALLET)
+      Item: sku, label, unit
+
+Facts are indented lines of their own, so that a prompt of several docs can show each of them once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import re
 
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
-from kohai.catalog.types import NONE, UNKNOWN, Type, options_of, parse_type
+from kohai.catalog.instances import source_of
+from kohai.catalog.types import UNKNOWN, Type, options_of, parse_type
 from kohai.records import Api
 
 _SENTENCE = re.compile(r"(?<=[a-z0-9)\]\"'`])[.!?](?=\s+[A-Z`])")
@@ -21,14 +25,21 @@ def render(api: Api, catalog: Catalog) -> str:
     """The short doc of one api."""
     head, imports = _call(api, catalog)
     for enum in _enums(api, catalog):
-        module, name = (
-            enum.id.rpartition(".")[::2] if _home(enum.id, catalog) is None else _home(enum.id, catalog) or ("", "")
-        )
-        imports.append(f"from {module} import {name} ({', '.join(enum.members)})")
-    about = first_sentence(api.summary)
-    given = _given(api, catalog)
-    lines = [head, "; ".join(imports), " ".join(part for part in (about, given) if part)]
-    return "\n  ".join(line for line in lines if line)
+        imports.append(f"{import_path(enum.id, catalog)[0]} ({', '.join(enum.members)})")
+    head = _short(head, api, catalog)
+    summary = first_sentence(api.summary)
+    facts = [*imports, _given(api, catalog)]
+    return "\n  ".join([f"{head}: {summary}" if summary else head, *filter(None, facts)])
+
+
+def _short(head: str, api: Api, catalog: Catalog) -> str:
+    """The first line without annotations that a name says already: `room: Room` is `room`."""
+    for parameter in api.parameters:
+        kind = parse_type(parameter.annotation, catalog.package)
+        cls = catalog.get(kind.name)
+        if cls is not None and cls.kind == "class" and variable(kind.name) == parameter.name:
+            head = re.sub(rf"\b{parameter.name}: [A-Za-z_.]+(?=[,)])", parameter.name, head, count=1)
+    return head
 
 
 def first_sentence(text: str) -> str:
@@ -80,46 +91,26 @@ def _call(api: Api, catalog: Catalog) -> tuple[str, list[str]]:
 
 
 def _method_name(api: Api, catalog: Catalog) -> tuple[str, list[str]]:
+    """How code names a method, and the statements that give it the instance."""
     owner, _, name = api.id.rpartition(".")
     statement, owner_name = import_path(owner, catalog)
     if api.id in catalog.on_class:
         return f"{owner_name}.{name}", [statement]
-    source = _source_of(owner, catalog)
     held = variable(owner)
+    source = source_of(owner, catalog)
     if source is None:
-        return f"{held}.{name}", [f"{statement}; {held} = {owner_name}(...)"]
-    if source.kind == "method":
-        way = (
-            _method_name(source, catalog)[0]
-            if source.id in catalog.on_class
-            else f"{variable(source.id.rpartition('.')[0])}.{source.id.rpartition('.')[2]}"
-        )
-        needed = [statement] if source.id in catalog.on_class else []
+        return f"{held}.{name}", [statement, f"{held} = {owner_name}(...)"]
+    if source.kind == "function":
+        statement, way = import_path(source.id, catalog)
+    elif source.id in catalog.on_class:
+        way = _method_name(source, catalog)[0]
     else:
-        needed, way = [import_path(source.id, catalog)[0]], import_path(source.id, catalog)[1]
-    kind = values.call(catalog, Type("@", (Type(source.id),)))
-    with_block = values.enter(catalog, kind) != UNKNOWN
-    got = f"with {way}(...) as {held}" if with_block else f"{held} = {way}(...)"
-    return f"{held}.{name}", [*needed, got]
-
-
-def _source_of(class_id: str, catalog: Catalog) -> Api | None:
-    """The function (or method of another class, or class method) that gives an instance, functions first."""
-    found = []
-    for api in catalog.apis:
-        if api.kind not in ("function", "method") or (
-            api.id.startswith(class_id + ".") and api.id not in catalog.on_class
-        ):
-            continue
-        kind = parse_type(api.returns, catalog.package)
-        kind = (
-            kind.args[-1]
-            if kind.name in ("Coroutine", "AbstractContextManager", "AbstractAsyncContextManager") and kind.args
-            else kind
-        )
-        if any(option.name == class_id for option in options_of(kind)):
-            found.append(api)
-    return min(found, key=lambda api: (api.kind != "function", len(api.parameters), api.id), default=None)
+        statement, way = "", ".".join((variable(source.id.rpartition(".")[0]), source.id.rpartition(".")[2]))
+    kind = parse_type(source.returns, catalog.package)
+    entered = values.enter(catalog, kind) != UNKNOWN
+    waits = "await " if kind.name == "Coroutine" else ""
+    got = f"with {way}(...) as {held}" if entered else f"{held} = {waits}{way}(...)"
+    return f"{held}.{name}", [part for part in (statement, got) if part]
 
 
 def _enums(api: Api, catalog: Catalog) -> list[Api]:
@@ -133,19 +124,15 @@ def _enums(api: Api, catalog: Catalog) -> list[Api]:
 
 
 def _given(api: Api, catalog: Catalog) -> str:
-    """The public attributes (and, of what is entered, methods) of the class that a call gives."""
+    """The public attributes and methods of the class that a call gives."""
     kind = Type(api.id) if api.kind == "class" else parse_type(api.returns, catalog.package)
     for part in _parts(kind):
         cls = catalog.get(part.name)
-        if cls is None or part == NONE or cls.kind != "class":
+        if cls is None or cls.kind != "class":
             continue
         names = [member.partition(":")[0] for member in cls.members]
-        if api.kind != "class":
-            names += [
-                f"{name}()"
-                for name in catalog.children.get(cls.id, ())
-                if _is_public_method(f"{cls.id}.{name}", catalog)
-            ]
+        methods = [name for name in catalog.children.get(cls.id, ()) if _is_public_method(f"{cls.id}.{name}", catalog)]
+        names += [f"{name}()" for name in methods if api.kind != "class"]
         if names:
             return f"{cls.id.rpartition('.')[2]}: {', '.join(names)}"
     return ""

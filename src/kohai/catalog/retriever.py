@@ -8,8 +8,10 @@ from functools import cached_property
 import bm25s
 import numpy as np
 
+from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
-from kohai.catalog.types import options_of, parse_type
+from kohai.catalog.instances import source_of
+from kohai.catalog.types import UNKNOWN, options_of, parse_type
 from kohai.records import Api
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -17,52 +19,10 @@ _TAIL = re.compile(
     r"^\s*(Raises|Returns|Yields|Examples?|Notes?|References)\s*:?\s*$|^\s*:(raises|returns?|rtype)\b", re.M
 )
 _STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "for",
-        "with",
-        "by",
-        "from",
-        "as",
-        "at",
-        "is",
-        "are",
-        "be",
-        "it",
-        "its",
-        "that",
-        "this",
-        "and",
-        "or",
-        "so",
-        "each",
-        "all",
-        "any",
-        "which",
-        "who",
-        "what",
-        "when",
-        "where",
-        "into",
-        "out",
-        "up",
-        "one",
-        "i",
-        "me",
-        "my",
-        "we",
-        "us",
-        "our",
-        "you",
-        "your",
-        "please",
-    ]
+    _WORD.findall(
+        "a an the of to in on for with by from as at is are be it its that this and or so each all any which who what "
+        "when where into out up one i me my we us our you your please"
+    )
 )
 
 
@@ -133,13 +93,26 @@ def _stem(word: str) -> str:
 
 
 def _document(api: Api, catalog: Catalog) -> list[str]:
+    """The words of an api: its names twice, its doc, its arguments, and its companions' summaries."""
     tail = _TAIL.search(api.doc)
     about = api.doc[: tail.start()] if tail else api.doc
     arguments = " ".join(f"{item.name} {item.annotation.rpartition('.')[2]}" for item in api.parameters)
-    enums = [catalog.get(name) for item in api.parameters for name in _ids(item.annotation, catalog)]
+    enums = [catalog.get(name) for item in api.parameters for name in sorted(_ids(item.annotation, catalog))]
     members = " ".join(member for enum in enums if enum and enum.kind == "enum" for member in enum.members)
     names = " ".join(api.id.split(".")[1:])
-    return tokens(f"{names} {names} {api.summary} {about} {arguments} {members}")
+    return tokens(f"{names} {names} {api.summary} {about} {arguments} {members} {_companions(api, catalog)}")
+
+
+def _companions(api: Api, catalog: Catalog) -> str:
+    """What is used together: methods with the block that they need, and the block with them."""
+    if api.kind == "method" and api.id not in catalog.on_class:
+        source = source_of(api.id.rpartition(".")[0], catalog)
+        is_block = source is not None and values.enter(catalog, parse_type(source.returns, catalog.package)) != UNKNOWN
+        return source.summary if source and is_block else ""
+    entered = values.enter(catalog, parse_type(api.returns, catalog.package)).name
+    given = [entered] if source_of(entered, catalog) == api else []
+    inside = [catalog.get(f"{name}.{child}") for name in given for child in catalog.children.get(name, ())]
+    return " ".join(method.summary for method in inside if method and method.kind == "method")
 
 
 def _ids(annotation: str, catalog: Catalog) -> set[str]:

@@ -11,6 +11,7 @@ import datetime
 import decimal
 import enum
 import pathlib
+import re
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -20,28 +21,13 @@ if TYPE_CHECKING:
     from kohai.catalog.catalog import Catalog
 
 _ITERABLES = frozenset(
-    [
-        "list",
-        "set",
-        "frozenset",
-        "deque",
-        "Iterator",
-        "Iterable",
-        "Sequence",
-        "MutableSequence",
-        "Collection",
-        "Set",
-        "AbstractSet",
-        "Generator",
-        "Reversible",
-        "AsyncIterator",
-        "AsyncIterable",
-        "AsyncGenerator",
-        "KeysView",
-        "ValuesView",
-    ]
+    re.findall(
+        r"\w+",
+        "list set frozenset deque Iterator Iterable Sequence MutableSequence Collection Set AbstractSet Generator "
+        "Reversible AsyncIterator AsyncIterable AsyncGenerator KeysView ValuesView",
+    )
 )
-_MAPPINGS = frozenset(["dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"])
+_MAPPINGS = frozenset({"dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"})
 _MANAGERS = frozenset({"AbstractContextManager", "AbstractAsyncContextManager"})
 _KNOWN: dict[str, Any] = {
     "None": type(None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from kohai import code, records
 from kohai.errors import DataError
 from kohai.records import Task
+
+_PLAIN_IMPORT = re.compile(r"from (\S+) import (\w+)$")
 
 __all__ = ["build_prompt_text", "load_tasks", "make_fixture"]
 
@@ -39,9 +42,28 @@ def load_tasks(path: Path) -> list[Task]:
 
 
 def build_prompt_text(instruction: str, docs: Sequence[str], system: str) -> str:
-    """What the user says to the model: the standing order, the docs, the instruction last."""
-    parts = [system.strip(), *(doc.strip() for doc in docs), instruction.strip()]
+    """What the user says to the model: the standing order, the docs, the facts that they share, the instruction last.
+
+    A doc's indented lines are its facts (imports, attributes, enum members): each is shown once, plain imports from the
+    same module on one line.
+    """
+    heads: list[str] = []
+    facts: dict[str, None] = {}
+    for doc in filter(str.strip, docs):
+        head, *rest = doc.strip().splitlines()
+        heads.append(head.strip())
+        facts.update(dict.fromkeys(line.strip() for line in rest))
+    parts = [system.strip(), "\n".join(heads), "\n".join(_joined(list(facts))), instruction.strip()]
     return "\n\n".join(part for part in parts if part)
+
+
+def _joined(facts: Sequence[str]) -> list[str]:
+    """Facts, `from a import b` and `from a import c` made one line."""
+    names: dict[str, list[str]] = {}
+    for fact in facts:
+        plain = _PLAIN_IMPORT.match(fact)
+        names.setdefault(plain[1] if plain else fact, []).extend([plain[2]] if plain else [])
+    return [f"from {module} import {', '.join(sorted(found))}" if found else module for module, found in names.items()]
 
 
 def make_fixture(task_folder: Path, task: Task, into: Path, state: str | None) -> None:

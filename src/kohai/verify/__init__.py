@@ -17,7 +17,8 @@ from kohai.verify.allowed import wrong_values
 from kohai.verify.arguments import binding_problems
 from kohai.verify.bindings import unbound_names
 from kohai.verify.grounding import ungrounded
-from kohai.verify.inference import Reading, read_program
+from kohai.verify.inference import read_program
+from kohai.verify.reading import Reading
 
 __all__ = ["CRITERIA", "check"]
 

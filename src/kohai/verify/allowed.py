@@ -9,7 +9,7 @@ from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import NONE, UNKNOWN, Type, options_of, parse_type, referred
 from kohai.records import Parameter
 from kohai.verify.arguments import bind
-from kohai.verify.inference import Reading
+from kohai.verify.reading import Reading
 
 _SCALARS = frozenset({"str", "int", "float", "bool", "bytes", "date", "datetime", "Decimal", "None"})
 _CONTAINERS = frozenset({"list", "tuple", "dict", "set", "frozenset"})

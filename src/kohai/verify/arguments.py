@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from kohai.catalog.catalog import Catalog
 from kohai.records import Parameter
-from kohai.verify.inference import PackageCall, Reading
+from kohai.verify.reading import PackageCall, Reading
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Each argument with the parameter that takes it, and what went wrong; `is_partial`: stars hide some arguments."""
+    """Each argument with the parameter that takes it, and what went wrong."""
 
     pairs: tuple[tuple[Parameter, ast.expr], ...]
     problems: tuple[str, ...]

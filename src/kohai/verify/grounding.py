@@ -1,7 +1,8 @@
 """Whether the literals that a program passes to the package come from the instruction or the docs.
 
 Compared without case and quotes; number words up to twenty, thousands separators, dates and month names, per cent and
-cents count as the numbers they say. Free: 0, 1, booleans, None, empty strings. Left out: literals inside f-strings,
+cents count as the numbers they say. Free: 0, 1, booleans, None, empty strings, choices of a
+`Literal[...]`. Left out: literals inside f-strings,
 subscripts, multiplications and calls of other things than the package (but `date(...)` and the like are looked into).
 """
 
@@ -11,45 +12,15 @@ import ast
 import re
 from collections.abc import Iterator
 
-from kohai.verify.inference import Reading
+from kohai.verify.arguments import bind
+from kohai.verify.reading import PackageCall, Reading
 
-_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_WORDS = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty",
+)
+_MONTHS = re.findall(r"\w+", "january february march april may june july august september october november december")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OPENED = frozenset({"date", "datetime", "timedelta", "Decimal", "int", "float", "str", "Path", "fromisoformat"})
@@ -62,14 +33,26 @@ def ungrounded(reading: Reading, instruction: str, docs: str) -> list[str]:
     numbers = _numbers(text)
     problems: dict[str, str] = {}
     for call in reading.calls:
-        for argument in (*call.node.args, *(keyword.value for keyword in call.node.keywords)):
+        for argument in _passed(call, reading):
             for literal in _literals(argument, reading):
                 if not _is_grounded(literal.value, text, numbers):
                     shown = repr(literal.value)[:60]
-                    problems.setdefault(
-                        shown, f"line {literal.lineno}: {shown} of {call.name} is not in the instruction"
-                    )
+                    evidence = f"line {literal.lineno}: {shown} of {call.name} is not in the instruction"
+                    problems.setdefault(shown, evidence)
     return list(problems.values())
+
+
+def _passed(call: PackageCall, reading: Reading) -> Iterator[ast.expr]:
+    """The values of a call's arguments; one that chooses among an annotation's `Literal` values needs no ground."""
+    chosen = {value for parameter, value in bind(call).pairs if "Literal[" in parameter.annotation}
+    yield from (value for value in call.node.args if value not in chosen)
+    for keyword in call.node.keywords:
+        mapping = keyword.value if keyword.arg is None else None
+        mapping = reading.literals.get(mapping, mapping) if isinstance(mapping, ast.Name) else mapping
+        if isinstance(mapping, ast.Dict):
+            yield from mapping.values
+        elif keyword.value not in chosen:
+            yield keyword.value
 
 
 def _literals(node: ast.expr, reading: Reading) -> Iterator[ast.Constant]:
@@ -77,8 +60,8 @@ def _literals(node: ast.expr, reading: Reading) -> Iterator[ast.Constant]:
         case ast.Constant():
             yield node
         case ast.Name():
-            for value in reading.literals.get(node, ()):
-                yield from _literals(value, reading)
+            if node in reading.literals:
+                yield from _literals(reading.literals[node], reading)
         case ast.Call(func=func, args=arguments, keywords=keywords):
             name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
             if name in _OPENED:

@@ -1,0 +1,226 @@
+"""Static checks: a table of small programs with the verdicts they must get."""
+
+import catalog_package
+import pytest
+
+from kohai.catalog import Catalog, read_package
+from kohai.code import parse
+from kohai.verify import CRITERIA, check
+
+LETTERS = {"y": "yes", "n": "no", "u": "unscored"}
+OPEN = "from depot import crates, open_depot, trips\nfrom depot.crates import Size\nwith open_depot() as d:\n"
+TEXT = "Pack 3 crates 'Blue box' (AB-12) and \"tea\", twelve at 2.5 kg, due 7 March 2030; 1,200 in all, 15% off, $12.50"
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory) -> Catalog:
+    return read_package(catalog_package.write(tmp_path_factory.mktemp("package")))
+
+
+def _answers(code, catalog, docs=""):
+    verdicts = check(code, catalog, TEXT, docs)
+    assert [verdict.criterion for verdict in verdicts] == list(CRITERIA)
+    assert {verdict.answerer for verdict in verdicts} == {"static"}
+    return {verdict.criterion: verdict for verdict in verdicts}
+
+
+# Letters in the order names_bound, api_exists, arguments_bind, values_allowed, grounded. `|` stands for OPEN.
+PROGRAMS = [
+    # Right programs of many shapes: nothing may be said against them.
+    ("|    c = crates.pack(d, label='tea')\n    print(c.label, c.id, c.size.name, c.size.value)", "yyyyy"),
+    ("|    crates.pack(d, label='tea', size=Size.LARGE, weight=3, fragile=True, due=None, mode='air')", "yyyyy"),
+    ("import depot\nwith depot.open_depot() as d:\n"
+     "    depot.crates.pack(d, label='tea').twin().relabel('tea')", "yyyyy"),
+    ("import depot.crates as c\nprint(c.Size['SMALL'], c.Size(2), c.Crate(1, 'tea', c.Size.SMALL))", "yyyyn"),
+    ("from depot import *\nwith open_depot() as d:\n    crates.pack(d, label='tea', size=CrateSize.SMALL)", "yyyyy"),
+    ("|    c = crates.find(d, 'tea')\n    if c is not None:\n        print(c.twin().note)", "yyyyy"),
+    ("|    for c in crates.every(d):\n        print(c.tags[0].upper())\n"
+     "    print([x.label for x in crates.every(d)])", "yyyyy"),
+    ("|    c, spot = crates.pair(d)\n    print(c.label, spot.shelf, spot._asdict(), spot[0])", "yyyyy"),
+    ("|    for name, c in crates.by_label(d).items():\n        print(name, c.label)", "yyyyy"),
+    ("|    print(crates.by_label(d)['tea'].label)\n    print(crates.join(*crates.every(d), sep='', extra=3))", "yyyyy"),
+    ("|    def show(c: crates.Crate):\n        print(c.label)\n    show(crates.find(d, 'tea'))", "yyyyy"),
+    ("|    make = crates.pack\n    make(d, label='tea')", "yyyyy"),
+    ("|    best = max(crates.every(d), key=lambda c: c.id)\n"
+     "    print(best.label, next(iter(crates.every(d))).id)", "yyyyy"),
+    ("|    n = 0\n    for i, c in enumerate(crates.every(d)):\n        n += i\n    print(n, c.label)", "yyyyy"),
+    ("|    options = {'label': 'tea'}\n    crates.pack(d, **options)\n    crates.first(*[1, 2])", "yyyyy"),
+    ("import asyncio\nfrom depot import trips, Depot\nasync def main():\n"
+     "    async with await trips.start(Depot(), 'tea') as t:\n"
+     "        print(t.driver)\nasyncio.run(main())", "yyyyy"),
+    ("from depot.trips import Loose, Foreign, wound, split\nLoose().any\nForeign(3).more\nwound(b=1)\n"
+     "split(3)", "yyyyy"),
+    ("from depot import Depot\nDepot.fresh('tea').close()\n"
+     "print(Depot.version(), Depot.__name__, Depot().name)", "yyyyy"),
+    ("|    c = crates.pack(d, label='tea')\n    c.extra = 1\n    print(c.extra)", "yyyyy"),
+    ("|    c = None\n    for x in crates.every(d):\n        if c is None or x.id > c.id:\n"
+     "            c = x\n    print(c.id)", "yyyyy"),
+    ("|    c = crates.find(d, 'tea') or crates.pack(d, label='tea')\n    print(c.label)", "yyyyy"),
+    ("|    try:\n        c = crates.pack(d, label='tea')\n    except ValueError as error:\n"
+     "        print(error)\n", "yyyyy"),
+    ("|    match crates.find(d, 'tea'):\n        case None: pass\n        case c: print(c.label)", "yyyyy"),
+    ("try:\n    import numpy\nexcept ImportError:\n    numpy = None\n|    print(d.name)", "yyyyy"),
+    ("|    print(d.path, d._rows, d.later, d.close())", "yyyyy"),
+    ("from __future__ import annotations\ndef f(x: Unknown) -> Missing: ...\n|    f(1)", "yyyyy"),
+    ("|    print(f'{[y for y in range(3)]}', (z := 2), z, __name__)", "yyyyy"),
+    ("def go():\n    return later(d)\n|    pass\ndef later(x):\n    return x\ngo()", "yyyyy"),
+    ("|    label = 'tea'\n    crates.pack(d, label=label)\n    crates.pack(d, label='Blue box'.upper())", "yyyyy"),
+    # Names.
+    ("|    print(room)", "nyyyy"),
+    ("x = y\ny = 1", "nnuuu"),
+    ("|    del d\n    print(d)", "nyyyy"),
+    ("|    if d:\n        del d\n    print(d)", "yyyyy"),
+    ("import depot\nx = 1\ndel x\nprint(x, depot.Depot())", "nyyyy"),
+    ("|    try:\n        pass\n    except ValueError as e:\n        pass\n    print(e)", "nyyyy"),
+    ("def f():\n    print(a)\n    a = 1\n|    f()", "nyyyy"),
+    ("|    print([q for q in [1]], q)", "nyyyy"),
+    ("class A:\n    k = 1\n    def f(self):\n        return k\n|    A()", "nyyyy"),
+    ("def f():\n    global g\n    g = 1\nf()\n|    print(g)", "yyyyy"),
+    ("|    t += 1", "nyyyy"),
+    ("with open_depot() as d:\n    crates.pack(d, label='tea')", "nnuuu"),
+    # What does not exist.
+    ("from depot import boats\nboats.row()", "ynuuu"),
+    ("from depot.crates import Sizes\n|    pass", "ynyyy"),
+    ("import depot.boats\ndepot.open_depot()", "ynyyy"),
+    ("import numpy\n|    pass", "ynyyy"),
+    ("from . import crates\ncrates.pack()", "ynuuu"),
+    ("|    crates.packs(d, label='tea')", "ynyyy"),
+    ("|    c = crates.pack(d, label='tea')\n    print(c.lable)", "ynyyy"),
+    ("|    print(crates.every(d).label)", "ynyyy"),
+    ("|    for c in crates.every(d):\n        print(c.nope)", "ynyyy"),
+    ("|    print(Size.HUGE)", "ynyyy"),
+    ("|    print(Size['HUGE'])", "ynyyy"),
+    ("|    print(crates.find(d, 'tea').nope)", "ynyyy"),
+    ("|    with crates.pack(d, label='tea') as c:\n        pass", "ynyyy"),
+    ("|    for x in crates.pack(d, label='tea'):\n        pass", "ynyyy"),
+    ("|    c = crates.pack(d, label='tea').relabel('tea').twins()", "ynyyy"),
+    ("|    a, b = crates.pair(d)\n    print(b.label)", "ynyyy"),
+    ("print('done')", "ynuuu"),
+    # Arguments.
+    ("|    crates.pack(d)", "yynyy"),
+    ("|    crates.pack(d, 'tea')", "yynyy"),
+    ("|    crates.pack(d, label='tea', colour=3)", "yynyy"),
+    ("|    crates.pack(d, label='tea', depot=d)", "yynyy"),
+    ("|    crates.first(crate=1, count=3)", "yynyy"),
+    ("|    crates.pack(*[d], colour=3)", "yynyy"),
+    ("|    crates.Crate(1)", "yynyy"),
+    ("|    d.close(3)", "yynyy"),
+    ("|    crates.Spot(1, 'tea', 3)", "yynyy"),
+    ("from depot.trips import cached\ncached()", "yynyy"),
+    # Values.
+    ("|    crates.pack(d, label='tea', size='tea')", "yyyny"),
+    ("|    crates.pack(d, label='tea', size=crates.Colour.RED)", "yyyny"),
+    ("|    crates.pack(d, label='tea', size=3)", "yyyny"),
+    ("|    crates.pack(d, label=3)", "yyyny"),
+    ("|    crates.pack(d, label='tea', weight='3')", "yyyny"),
+    ("|    crates.pack(d, label='tea', due='2030-03-07')", "yyyny"),
+    ("|    crates.pack(d, label='tea', mode='tea')", "yyyny"),
+    ("|    crates.pack(d, label=None)", "yyyny"),
+    ("|    crates.pack('tea', label='tea')", "yyyny"),
+    ("|    crates.every(d, ['tea'])", "yyyny"),
+    ("|    crates.every(d, [crates.Colour.RED])", "yyyyy"),
+    ("|    c = crates.pack(d, label='tea')\n    crates.find(d, c)", "yyyny"),
+    ("|    c = crates.pack(d, label='tea')\n    crates.find(d, c.id)", "yyyny"),
+    # Grounds.
+    ("|    crates.pack(d, label='blue BOX', weight=2.5)\n    crates.pack(d, label='ab-12', weight=12)", "yyyyy"),
+    ("|    crates.pack(d, label='red box')", "yyyyn"),
+    ("|    crates.pack(d, label='AB-1')", "yyyyn"),
+    ("|    crates.pack(d, label='tea', weight=99)", "yyyyn"),
+    ("|    label = 'red box'\n    crates.pack(d, label=label)", "yyyyn"),
+    ("|    for label in ['tea', 'coal']:\n        crates.pack(d, label=label)", "yyyyn"),
+    ("from datetime import date\n|    crates.pack(d, label='', due=date(2030, 3, 7), weight=0.15)", "yyyyy"),
+    ("from datetime import date\n|    crates.pack(d, label='2030-03-07', due=date(2031, 3, 7))", "yyyyn"),
+    ("|    crates.pack(d, label='tea', weight=1250)\n    crates.pack(d, label='tea', weight=-1200)", "yyyyy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "letters"), PROGRAMS)
+def test_program(catalog, program, letters):
+    """Each criterion answers as planted; one `no` does not silence the others."""
+    code = program.replace("|", OPEN)
+    assert parse(code) is not None
+    answers = _answers(code, catalog)
+    expected = {name: LETTERS[letter] for name, letter in zip(CRITERIA[1:], letters, strict=True)} | {"parses": "yes"}
+    found = {name: verdict.answer for name, verdict in answers.items()}
+    assert found == expected, [verdict.evidence for verdict in answers.values() if verdict.evidence]
+
+
+@pytest.mark.parametrize("code", ["x = (", "", "  \n", "# only a comment", "a\0b", "(" * 5000])
+def test_what_does_not_parse_leaves_the_rest_unscored(catalog, code):
+    """No tree: parses is no with a reason, the others are unscored, never no."""
+    answers = _answers(code, catalog)
+    assert (answers["parses"].answer, bool(answers["parses"].evidence)) == ("no", True)
+    assert {answers[name].answer for name in CRITERIA[1:]} == {"unscored"}
+
+
+def test_code_nested_too_deeply_is_unscored_not_no(catalog):
+    """What our own recursion cannot read is nobody's fault."""
+    answers = _answers("x = " + "+".join(["1"] * 3000), catalog)
+    assert answers["parses"].answer in ("yes", "no")
+    assert {answers[name].answer for name in CRITERIA[1:]} <= {"unscored", "yes", "no"}
+
+
+@pytest.mark.parametrize(
+    ("program", "criterion", "evidence"),
+    [
+        ("x = (", "parses", "line 1: '(' was never closed"),
+        ("|    print(room)", "names_bound", "line 4: name 'room' is not bound"),
+        ("crates.pack()", "names_bound", "line 1: name 'crates' is not bound; it is never imported"),
+        ("print(1)", "api_exists", "calls nothing of the package"),
+        ("from depot.crates import Sizes", "api_exists", "line 1: depot.crates has no 'Sizes'; nearest: Size"),
+        ("from depot import pack", "api_exists", "line 1: depot has no 'pack'; it is in depot.crates"),
+        ("import numpy", "api_exists", "line 1: no module 'numpy'; there are depot and the standard library"),
+        ("import depot.crate", "api_exists", "line 1: no module 'depot.crate'; nearest: crates"),
+        ("|    crates.packs(d)", "api_exists", "line 4: depot.crates has no 'packs'; nearest: pack"),
+        (
+            "|    print(crates.find(d, 'tea').lable)",
+            "api_exists",
+            "line 4: crates.find(d, 'tea').lable: Crate has no 'lable'; nearest: label",
+        ),
+        (
+            "|    crates.first(1, name=2)",
+            "arguments_bind",
+            "line 4: crates.first has no parameter 'name'; it has crate, count; line 4: crates.first lacks 'count'",
+        ),
+        ("|    crates.pack(d, depot=d, label='')", "arguments_bind", "line 4: crates.pack gets 'depot' twice"),
+        (
+            "|    d.close(3)",
+            "arguments_bind",
+            "line 4: d.close takes 0 positional argument(s), 1 given",
+        ),
+        (
+            "|    crates.pack(d, label='', size='big')",
+            "values_allowed",
+            "line 4: crates.pack: size must be a Size (SMALL, LARGE), not 'big'",
+        ),
+        ("|    crates.pack(d, label=3)", "values_allowed", "line 4: crates.pack: label must be str, not 3"),
+        (
+            "|    crates.pack(d, label='red box')",
+            "grounded",
+            "line 4: 'red box' of crates.pack is not in the instruction",
+        ),
+    ],
+)
+def test_evidence(catalog, program, criterion, evidence):
+    """The evidence names line, call and the nearest thing that would have been right."""
+    assert _answers(program.replace("|", OPEN), catalog)[criterion].evidence == evidence
+
+
+def test_evidence_is_cut(catalog):
+    """Three problems are shown, the others counted."""
+    code = "print(a1, a2, a3, a4, a5)"
+    assert _answers(code, catalog)["names_bound"].evidence.endswith("name 'a3' is not bound; 2 more")
+
+
+def test_docs_ground_literals(catalog):
+    """What the docs show may be passed."""
+    program = OPEN + "    crates.pack(d, label='depot.db')"
+    assert _answers(program, catalog)["grounded"].answer == "no"
+    assert _answers(program, catalog, docs="open_depot(path: str = 'depot.db')")["grounded"].answer == "yes"
+
+
+def test_nothing_of_the_program_is_executed(catalog, tmp_path):
+    """Checking a program that would write a file writes none."""
+    mark = tmp_path / "mark"
+    check(f"open({str(mark)!r}, 'w')", catalog, "", "")
+    assert not mark.exists()
