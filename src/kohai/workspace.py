@@ -1,8 +1,9 @@
 """A run's folder: artifacts are whole or absent, a finished stage is proved by its manifest.
 
     RUN/config.yaml            the resolved configuration
+    RUN/STAGE/progress.json    written first: what the half-made stage is a half of
     RUN/STAGE/...              a stage's artifacts, each written to a temporary name and renamed
-    RUN/STAGE/manifest.json    written last: config digest, seed, input and output digests, versions, seconds, peak memory
+    RUN/STAGE/manifest.json    written last: digests of settings and inputs, report, versions, seconds, peak memory
 
 A stage whose manifest matches its configuration and inputs is skipped; a killed run goes on where it stopped. Leaves
 out locking between machines: one run folder belongs to one process (a lock file says so).
@@ -47,7 +48,7 @@ class Workspace:
         """Writes a whole file or none; its folder is made."""
         path = self.root / name
         with writing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # half a surrogate pair is data too
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -59,12 +60,19 @@ class Workspace:
         return self.write_text(name, "".join(records.to_json(item) + "\n" for item in items))
 
     def read_json(self, name: str) -> Any:
-        """A JSON artifact."""
-        return json.loads(self._read(name))
+        """A JSON artifact.
+
+        Raises:
+            WorkspaceError: it is not there, or it is not JSON.
+        """
+        try:
+            return json.loads(self._read(name))
+        except ValueError as error:
+            raise WorkspaceError(f"{self.root / name}: not JSON ({error}); {self._remedy(name)}") from None
 
     def read_records(self, kind: type[Record], name: str) -> list[Record]:
         """The records of an artifact."""
-        return records.read_lines(kind, self._read(name).splitlines(), str(self.root / name))
+        return records.read_lines(kind, self._read(name).split("\n"), str(self.root / name))
 
     def _read(self, name: str) -> str:
         path = self.root / name
@@ -72,24 +80,31 @@ class Workspace:
             return path.read_text(encoding="utf-8")
         except FileNotFoundError:
             stage = name.split("/")[0].replace("_", "-")
-            raise WorkspaceError(f"{path} is not there yet; `kohai {stage} CONFIG` or `kohai run CONFIG` makes it") from None
+            raise WorkspaceError(
+                f"{path} is not there yet; `kohai {stage} CONFIG` or `kohai run CONFIG` makes it"
+            ) from None
+
+    def _remedy(self, name: str) -> str:
+        return f"delete {self.root / name.split('/')[0]} and run the same command again"
 
     def manifest(self, stage: str) -> dict[str, Any] | None:
         """A finished stage's manifest, or None."""
         path = self.root / stage / "manifest.json"
         if not path.exists():
             return None
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest.get("format") != FORMAT:
+        manifest = self.read_json(f"{stage}/manifest.json")
+        made_by = manifest.get("format") if isinstance(manifest, dict) else None
+        if made_by != FORMAT:
             raise WorkspaceError(
-                f"{path}: made by another version of Kohai (format {manifest.get('format')}, this one writes {FORMAT}); "
+                f"{path}: made by another version of Kohai (format {made_by}, this one writes {FORMAT}); "
                 f"use a new run folder, or delete {self.root}"
             )
-        return manifest
+        found: dict[str, Any] = manifest
+        return found
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run's folder for this process.
+        """Holds the run's folder for this process, and clears it of what a killed process had half written.
 
         Raises:
             WorkspaceError: another process holds it, or it cannot be written.
@@ -103,7 +118,11 @@ class Workspace:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise WorkspaceError(f"{self.root} is in use by another process; wait for it or choose another run") from None
+                raise WorkspaceError(
+                    f"{self.root} is in use by another process; wait for it or choose another run"
+                ) from None
+            for left in self.root.rglob(".*.part"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
             yield
 
 
@@ -128,7 +147,9 @@ def writing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkspaceError(f"{path}: no space left on the disk; free some and run the same command again") from None
+            raise WorkspaceError(
+                f"{path}: no space left on the disk; free some and run the same command again"
+            ) from None
         raise
     finally:
         if temporary.is_dir():
@@ -138,7 +159,11 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def run_stage(
-    workspace: Workspace, stage: str, settings: Mapping[str, Any], inputs: Iterable[Path], work: Callable[[], dict[str, Any]]
+    workspace: Workspace,
+    stage: str,
+    settings: Mapping[str, Any],
+    inputs: Iterable[Path],
+    work: Callable[[], dict[str, Any]],
 ) -> tuple[dict[str, Any], bool]:
     """Does `work` unless a manifest shows that it was done with the same settings and inputs.
 
@@ -148,7 +173,12 @@ def run_stage(
     Raises:
         WorkspaceError: an input is missing.
     """
-    wanted = {"format": FORMAT, "stage": stage, "settings": digest_json(settings), "inputs": _digests(workspace, inputs)}
+    wanted = {
+        "format": FORMAT,
+        "stage": stage,
+        "settings": digest_json(settings),
+        "inputs": _digests(workspace, inputs),
+    }
     done = workspace.manifest(stage)
     if done is not None and all(done.get(key) == value for key, value in wanted.items()):
         return done, True
@@ -212,10 +242,18 @@ def _digests(workspace: Workspace, inputs: Iterable[Path]) -> dict[str, str]:
     for path in inputs:
         inside = path.is_relative_to(workspace.root)
         if not path.exists():
-            hint = "an earlier stage makes it: `kohai run CONFIG`" if inside else "check the path in the configuration"
-            raise WorkspaceError(f"{path} does not exist; {hint}")
+            raise WorkspaceError(f"{path} does not exist; {_hint(workspace, path)}")
         name = str(path.relative_to(workspace.root)) if inside else str(path)
         if name in digests:
             raise InternalError(f"input {name} is named twice")
         digests[name] = digest_path(path)
     return digests
+
+
+def _hint(workspace: Workspace, path: Path) -> str:
+    if not path.is_relative_to(workspace.root):
+        return "check the path in the configuration"
+    stage = workspace.root / path.relative_to(workspace.root).parts[0]
+    if (stage / "manifest.json").exists():
+        return f"it was taken out of a finished stage: delete {stage} and run the same command again"
+    return "an earlier stage makes it: `kohai run CONFIG`"

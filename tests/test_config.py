@@ -1,0 +1,133 @@
+"""Configurations: every mistake at once, overrides, and what is written is what was read."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kohai.config import Config, load_config, parse_config, schema, to_yaml
+from kohai.errors import ConfigError
+
+GOOD = {"run": "runs/x", "package": {"path": "p"}, "tasks": {"folder": "t"}}
+CONFIGS = sorted(path for path in Path("configs").glob("*.yaml") if path.name != "rubric.yaml")
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_mistake_at_once():
+    """A typo, a wrong value, a missing section and an unknown key deep down: four lines, the nearest name given."""
+    bad = {"run": "x", "seed": "seven", "tasks": {"folder": "t", "n_dem": 3}, "rl": {"sampling": {"temprature": 1}}}
+    with pytest.raises(ConfigError) as error:
+        parse_config(bad, "my.yaml")
+    lines = str(error.value).splitlines()
+    assert lines[0] == "my.yaml: 4 mistake(s)"
+    assert sorted(line.strip() for line in lines[1:]) == [
+        "package: missing",
+        "rl.sampling.temprature: unknown key; did you mean 'temperature'?",
+        "seed: input should be a valid integer, unable to parse string as an integer, found 'seven'",
+        "tasks.n_dem: unknown key; did you mean 'n_demo'?",
+    ]
+
+
+def test_a_name_near_nothing():
+    """Where no name is near, the known ones are listed."""
+    with pytest.raises(ConfigError, match=r"package\.zzz: unknown key; known: path, names"):
+        parse_config(GOOD | {"package": {"path": "p", "zzz": 1}})
+
+
+def test_mistakes_inside_an_optional_section():
+    """The judge's endpoint may be absent, but not wrong."""
+    with pytest.raises(ConfigError, match=r"feedback\.endpoint\.modl: unknown key; did you mean 'model'\?"):
+        parse_config(GOOD | {"feedback": {"endpoint": {"base_url": "u", "model": "m", "modl": "x"}}})
+
+
+def test_values_that_contradict_one_another():
+    """Both contradictions are named in one message."""
+    bad = GOOD | {"feedback": {"judge": "endpoint"}, "tasks": {"folder": "t", "n_test": [1, 2, 3]}}
+    with pytest.raises(ConfigError) as error:
+        parse_config(bad)
+    assert "feedback.endpoint: needed where feedback.judge is 'endpoint'" in str(error.value)
+    assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)
+
+
+def test_overrides(tmp_path):
+    """`--set` reaches any depth, makes missing sections, and reads its value as YAML."""
+    path = write(tmp_path, yaml.safe_dump(GOOD))
+    config = load_config(
+        path, ["seed=3", "rl.sampling.n=9", "tasks.n_test=[5, 6]", "rl.kl_target=null", "sft.learning_rate=1e-4"]
+    )
+    assert config.seed == 3
+    assert config.rl.sampling.n == 9
+    assert config.tasks.n_test == (5, 6)
+    assert config.rl.kl_target is None
+    assert config.sft.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "expected a.b=value"),
+        ("=3", "expected a.b=value"),
+        ("run.x=1", "'run' is not a section"),
+        ("seed=[", "the value is not YAML"),
+        ("rl.step=1", "rl.step: unknown key; did you mean 'steps'?"),
+    ],
+)
+def test_bad_overrides(tmp_path, override, message):
+    """An override that can't be laid over says why."""
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, yaml.safe_dump(GOOD)), [override])
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected `key: value` lines"),
+        ("- a\n", "expected `key: value` lines"),
+        ("a: [", "not YAML"),
+        ("a: \x00", "not YAML"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path, text, message):
+    """Empty, a list, broken YAML: one clear error that names the file."""
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+
+
+def test_no_file(tmp_path):
+    """A path that is not there, and one that is a folder."""
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(ConfigError, match=r"cannot be read \(.*\); give the path of a YAML file"):
+            load_config(path)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_shipped_configurations(path):
+    """Each is valid, keeps its runs apart, and its resolved form reads back as the same."""
+    config = load_config(path)
+    assert config.run == Path("runs") / path.stem
+    assert parse_config(yaml.safe_load(to_yaml(config))) == config
+
+
+def test_every_field_says_what_it_is():
+    """Each value of the schema has a sentence; sections are documented by their class."""
+    definitions = schema()["$defs"] | {"Config": schema()}
+    for name, section in definitions.items():
+        for key, field in section["properties"].items():
+            assert "description" in field or "$ref" in str(field), f"{name}.{key}"
+
+
+def test_frozen():
+    """A configuration does not change under a running stage."""
+    config = parse_config(GOOD)
+    with pytest.raises(Exception, match="frozen"):
+        config.seed = 3
+    assert isinstance(config, Config)

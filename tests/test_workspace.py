@@ -1,0 +1,234 @@
+"""A run's folder: artifacts are whole or absent, whatever happens while they are written."""
+
+import errno
+import json
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kohai.errors import InternalError, WorkspaceError
+from kohai.records import Completion
+from kohai.workspace import FORMAT, Workspace, digest_json, digest_path, run_stage, writing
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "run")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_failed_write_leaves_what_was_there(workspace):
+    """The old file stays whole, nothing half-written stays beside it."""
+    workspace.write_text("stage/a.txt", "old")
+
+    def write() -> None:
+        with writing(workspace.path("stage", "a.txt")) as temporary:
+            temporary.write_text("new, but only ha")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+    assert workspace.path("stage", "a.txt").read_text() == "old"
+    assert names(workspace.root) == ["stage/a.txt"]
+
+
+def test_a_folder_is_replaced_whole(workspace):
+    """A checkpoint's folder takes the place of the old one; no file of the old is left in it."""
+    target = workspace.path("sft", "adapter")
+    for name in ("one", "two"):
+        with writing(target) as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+    assert names(workspace.root) == ["sft/adapter/two"]
+
+
+def test_no_space(workspace):
+    """A full disk is one clear error, and no file is there."""
+
+    def write() -> None:
+        with writing(workspace.path("stage", "a.txt")) as temporary:
+            temporary.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(WorkspaceError, match=r"a\.txt: no space left on the disk; free some and run the same command"):
+        write()
+    assert names(workspace.root) == []
+
+
+def test_a_write_cut_by_the_system(workspace):
+    """A file size limit cuts the write in the middle: an error, and the old file stays whole."""
+    workspace.write_text("a.txt", "old")
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from kohai.workspace import Workspace\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "Workspace(Path(sys.argv[1])).write_text('a.txt', 'x' * 100_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, workspace.root], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert workspace.path("a.txt").read_text() == "old"
+    assert names(workspace.root) == ["a.txt"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_texts_of_models_come_back_as_they_were(workspace):
+    """Line separators inside a text split no record, half a surrogate pair stops no stage."""
+    items = [Completion("t", 0, "a\u2028b\x85c\x0bd\r\ne", "x"), Completion("t", 1, "half \ud83d", "y")]
+    workspace.write_records("sample/completions.jsonl", items)
+    assert workspace.read_records(Completion, "sample/completions.jsonl") == items
+
+
+def test_what_is_not_there_yet(workspace):
+    """Reading what no stage has made says which command makes it."""
+    with pytest.raises(WorkspaceError, match="`kohai reward-model CONFIG` or `kohai run CONFIG` makes it"):
+        workspace.read_json("reward_model/scores.json")
+
+
+def test_a_damaged_artifact(workspace):
+    """A file that is not JSON is named, with what to do."""
+    workspace.write_text("sft/manifest.json", '{"format": 1, "sta')
+    with pytest.raises(WorkspaceError, match=r"sft/manifest\.json: not JSON .*; delete .*/run/sft and run the same"):
+        workspace.manifest("sft")
+
+
+@pytest.mark.parametrize("text", ['{"format": 99, "stage": "sft"}', "[]"])
+def test_another_version(workspace, text):
+    """A run folder of another version is refused, not misread."""
+    workspace.write_text("sft/manifest.json", text)
+    with pytest.raises(WorkspaceError, match="made by another version of Kohai"):
+        run_stage(workspace, "sft", {}, [], dict)
+    assert workspace.path("sft", "manifest.json").read_text() == text
+
+
+def test_a_stage_is_done_once(workspace, tmp_path):
+    """Same settings and inputs: skipped. Another setting or another input: done again, in an empty folder."""
+    source = tmp_path / "tasks.jsonl"
+    source.write_text("one")
+    done = []
+
+    def work() -> dict:
+        done.append(names(workspace.path("sft")))
+        workspace.write_text(f"sft/{len(done)}.txt", "")
+        return {"n": len(done)}
+
+    manifest, skipped = run_stage(workspace, "sft", {"epochs": 1}, [source], work)
+    assert (manifest["report"], skipped) == ({"n": 1}, False)
+    assert manifest["format"] == FORMAT
+    assert {"seconds", "peak_memory_bytes", "versions", "settings", "inputs"} <= set(manifest)
+    assert run_stage(workspace, "sft", {"epochs": 1}, [source], work) == (manifest, True)
+    assert run_stage(workspace, "sft", {"epochs": 2}, [source], work)[1] is False
+    source.write_text("two")
+    assert run_stage(workspace, "sft", {"epochs": 2}, [source], work)[1] is False
+    assert done == [["progress.json"]] * 3
+
+
+def test_a_failed_stage_has_no_manifest(workspace):
+    """What a stage had written stays for the next try; only the manifest says done."""
+
+    def work() -> dict:
+        workspace.write_text("sft/checkpoint.txt", "1")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_stage(workspace, "sft", {}, [], work)
+    assert names(workspace.path("sft")) == ["checkpoint.txt", "progress.json"]
+    assert workspace.manifest("sft") is None
+
+
+def test_missing_inputs(workspace, tmp_path):
+    """A path of the user's, an artifact not made yet, one taken out of a finished stage: each its own advice."""
+    with pytest.raises(WorkspaceError, match="check the path in the configuration"):
+        run_stage(workspace, "sft", {}, [tmp_path / "nowhere"], dict)
+    with pytest.raises(WorkspaceError, match="an earlier stage makes it"):
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")], dict)
+    run_stage(workspace, "prepare", {}, [], dict)
+    with pytest.raises(WorkspaceError, match=r"taken out of a finished stage: delete .*prepare"):
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")], dict)
+    workspace.write_text("prepare/prompts.jsonl", "")
+    with pytest.raises(InternalError, match="named twice"):
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")] * 2, dict)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kohai.workspace import Workspace, run_stage, writing
+
+workspace = Workspace(Path(sys.argv[1]))
+
+def work():
+    for step in range(5):
+        if workspace.path("rl", f"{step}.txt").exists():
+            continue
+        with writing(workspace.path("rl", f"{step}.txt")) as temporary:
+            temporary.write_text(f"half of {step}")
+            if step == 3 and sys.argv[2] == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            temporary.write_text(f"all of {step}")
+    return {"steps": 5}
+
+with workspace.lock():
+    print(run_stage(workspace, "rl", {"seed": 7}, [], work)[0]["report"])
+"""
+
+
+def test_kill_and_go_on(workspace):
+    """Kill -9 in the middle of a write: the finished steps are kept, the half-written one is not, the rest follows."""
+    run = [sys.executable, "-c", KILLED, str(workspace.root)]
+    assert subprocess.run([*run, "kill"], check=False).returncode == -signal.SIGKILL
+    made = {name for name in names(workspace.path("rl")) if not name.endswith(".part")}
+    assert made == {"0.txt", "1.txt", "2.txt", "progress.json"}
+    assert workspace.manifest("rl") is None
+    done = subprocess.run([*run, "go on"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.replace("'", '"')) == {"steps": 5}
+    assert names(workspace.path("rl")) == [
+        "0.txt",
+        "1.txt",
+        "2.txt",
+        "3.txt",
+        "4.txt",
+        "manifest.json",
+        "progress.json",
+    ]
+    assert workspace.path("rl", "3.txt").read_text() == "all of 3"
+
+
+def test_one_process_holds_a_run(workspace):
+    """A second process is told so at once; when the first has ended the folder is free again."""
+    code = (
+        "import sys; from pathlib import Path; from kohai.workspace import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).lock(): pass"
+    )
+    other = [sys.executable, "-c", code, str(workspace.root)]
+    with workspace.lock():
+        done = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "is in use by another process" in done.stderr
+    assert subprocess.run(other, check=False).returncode == 0
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    """A run folder under a file is one clear error."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="cannot be written"), Workspace(tmp_path / "file" / "run").lock():
+        pass
+
+
+def test_digests(tmp_path):
+    """Order of keys and compiled Python make no difference; a name or a byte does."""
+    assert digest_json({"a": 1, "b": 2}) == digest_json({"b": 2, "a": 1})
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "a.py").write_text("x")
+    before = digest_path(folder)
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "a.pyc").write_text("y")
+    assert digest_path(folder) == before
+    (folder / "a.py").rename(folder / "b.py")
+    assert digest_path(folder) != before
