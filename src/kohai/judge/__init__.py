@@ -9,15 +9,21 @@ mutants      wrong programs made from right ones, to calibrate a judge with
 preferences  pairs of completions from their scores
 """
 
+from typing import TYPE_CHECKING, Any
+
 from kohai.judge.mutants import Mutant, mutants
 from kohai.judge.panel import Answerer, Case, aggregate, answer_runs, judge
 from kohai.judge.preferences import Pairing, pairing, preferences
 from kohai.judge.rubric import Criterion, Rubric, load_rubric
 
+if TYPE_CHECKING:
+    from kohai.judge.endpoint import EndpointJudge
+
 __all__ = [
     "Answerer",
     "Case",
     "Criterion",
+    "EndpointJudge",
     "Mutant",
     "Pairing",
     "Rubric",
@@ -29,3 +35,11 @@ __all__ = [
     "pairing",
     "preferences",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "EndpointJudge":
+        from kohai.judge.endpoint import EndpointJudge
+
+        return EndpointJudge
+    raise AttributeError(f"module 'kohai.judge' has no attribute {name!r}")

@@ -43,7 +43,7 @@ class EndpointJudge:
 
     name = "endpoint"
 
-    def __init__(self, config: EndpointConfig, ledger: Ledger | None = None, backoff_seconds: float = 0.5) -> None:
+    def __init__(self, config: EndpointConfig, ledger: Ledger | None = None, *, backoff_seconds: float = 0.5) -> None:
         self.config = config
         self.ledger = ledger
         self.n_calls = 0  # answers that came from the endpoint, not from the ledger
