@@ -3,6 +3,7 @@
 # make check   format, lint, types, layers, tests
 # make bench   every benchmark of benchmarks/
 # make lock    writes the lock files from the environment
+# make docs    writes docs/configuration.md from the configuration's models
 # make clean   removes the environment and what tools cached; runs and fetched models stay
 #
 # PYTHON=...        another interpreter (3.11 or newer)
@@ -19,7 +20,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check bench lock clean environment
+.PHONY: demo test check bench lock docs clean environment
 
 demo: environment
 	$(BIN)/kohai run configs/demo.yaml
@@ -39,6 +40,9 @@ bench: environment
 
 lock: environment
 	$(BIN)/python scripts/lock.py
+
+docs: environment
+	$(BIN)/python scripts/configuration.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,5 +1,6 @@
 """Configurations: every mistake at once, overrides, and what is written is what was read."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,17 @@ def test_frozen():
     with pytest.raises(Exception, match="frozen"):
         config.seed = 3
     assert isinstance(config, Config)
+
+
+def test_the_page_is_up_to_date():
+    """docs/configuration.md is what `make docs` writes."""
+    spec = importlib.util.spec_from_file_location("configuration", "scripts/configuration.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.page() == Path("docs/configuration.md").read_text(), "run `make docs`"
+
+
+def test_setting_one_value_of_a_section_keeps_the_others():
+    """A section with defaults of its own keeps them when one of its values is set."""
+    config = parse_config(GOOD | {"rejection_sft": {"batch_size": 4}})
+    assert config.rejection_sft == parse_config(GOOD).rejection_sft.model_copy(update={"batch_size": 4})

@@ -46,6 +46,9 @@ class TasksConfig(_Section):
     test: tuple[str, ...] = Field(("test.jsonl", "test_unseen.jsonl"), description="Splits that evaluation reports.")
     n_demo: Positive | None = Field(None, description="At most so many demo tasks.")
     n_practice: Positive | None = Field(None, description="At most so many practice tasks.")
+    n_sampled: Positive | None = Field(
+        None, description="At most so many of those are sampled and judged; RL uses all."
+    )
     n_probe: Natural = Field(24, description="So many probe tasks; 0 = no probe set.")
     n_test: tuple[Positive, ...] | None = Field(None, description="At most so many tasks of each test split, in order.")
 
@@ -94,6 +97,13 @@ class SftConfig(_Section):
     batch_size: Positive = Field(8, description="References per update.")
 
 
+class RejectionSftConfig(SftConfig):
+    """Rejection sampling: SFT once more, on the best completion of each practice task by the same feedback."""
+
+    epochs: Positive = Field(1, description="Passes over the chosen completions.")
+    learning_rate: Above0 = Field(2e-4, description="Peak; cosine decay after a short warm-up.")
+
+
 class SamplingConfig(_Section):
     """How completions are drawn."""
 
@@ -132,7 +142,7 @@ class ReviewerConfig(_Section):
     epochs: Positive = Field(2, description="Passes over the demo references turned round.")
     learning_rate: Above0 = Field(6e-4, description="Peak.")
     batch_size: Positive = Field(8, description="Pairs per update.")
-    n_calibration: Positive = Field(80, description="References, each with a mutant, that set the yes/no threshold.")
+    n_calibration: Positive = Field(60, description="References, each with a mutant, that set the yes/no threshold.")
 
 
 class FeedbackConfig(_Section):
@@ -142,6 +152,7 @@ class FeedbackConfig(_Section):
     judge: Literal["reviewer", "endpoint"] = Field("reviewer", description="Who answers the `llm` criteria.")
     endpoint: EndpointConfig | None = Field(None, description="Needed where judge is `endpoint`.")
     reviewer: ReviewerConfig = ReviewerConfig()
+    soft: bool = Field(True, description="An `llm` yes counts with its probability where the judge gives one.")
     max_unscored: Share = Field(0.2, description="The stage stops when a larger share of verdicts is unscored.")
 
 
@@ -162,8 +173,9 @@ class RlConfig(_Section):
     steps: Natural = Field(12, description="Rollout batches; each is one policy update per epoch and minibatch.")
     tasks_per_step: Positive = Field(8, description="Practice tasks per rollout batch.")
     sampling: SamplingConfig = SamplingConfig()
-    reuse_samples: bool = Field(True, description="The sample stage's completions, drawn from this very policy, are the "
-                                "first rollouts.")
+    reuse_samples: bool = Field(
+        True, description="The sample stage's completions, drawn from this very policy, are the first rollouts."
+    )
     epochs: Positive = Field(2, description="Passes over a rollout batch.")
     minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")
     learning_rate: Above0 = Field(1e-4, description="Of the policy's adapter.")
@@ -208,7 +220,7 @@ class Config(_Section):
     sample: SamplingConfig = SamplingConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
-    rejection_sft: SftConfig = SftConfig(epochs=1, learning_rate=2e-4)
+    rejection_sft: RejectionSftConfig = RejectionSftConfig()
     rl: RlConfig = RlConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report_to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = Field(
