@@ -57,6 +57,16 @@ def test_importing_kohai_is_light():
         _ = kohai.nonsense
 
 
+@pytest.mark.slow
+def test_every_stage_has_its_command_and_its_call():
+    """The pipeline's stages, the commands and the Python calls are the same, in the same order."""
+    from kohai import pipeline
+
+    assert [name.replace("-", "_") for name in cli.STAGES] == list(pipeline.STAGES)
+    calls = {"write_report" if name == "report" else name for name in pipeline.STAGES}
+    assert calls <= set(kohai.__all__)
+
+
 def test_config_mistakes_are_listed_at_once(config):
     """Three mistakes, three lines, exit code 2, no traceback."""
     config.write_text("run: x\npackag: {path: a}\ntasks: {folder: b, n_demo: 0}\n")

@@ -24,6 +24,7 @@ __all__ = [
     "feedback",
     "load_config",
     "prepare",
+    "rejection_sft",
     "reward_model",
     "rl",
     "run",
@@ -71,6 +72,11 @@ def feedback(config: Config) -> dict[str, Any]:
 def reward_model(config: Config) -> dict[str, Any]:
     """A Bradley-Terry reward model on the preferences that the feedback gives."""
     return run(config, ["reward_model"])
+
+
+def rejection_sft(config: Config) -> dict[str, Any]:
+    """The comparison beside RL: fine-tuning on the best samples by the same feedback."""
+    return run(config, ["rejection_sft"])
 
 
 def rl(config: Config) -> dict[str, Any]:

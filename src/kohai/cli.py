@@ -41,6 +41,7 @@ STAGES = {
     "sample": "Draw completions for the practice tasks.",
     "feedback": "Check, run and judge each completion.",
     "reward-model": "Train the reward model on the preferences.",
+    "rejection-sft": "Fine-tune on the best samples instead, to compare.",
     "rl": "Train the policy against the reward model (PPO).",
     "evaluate": "Compare all arms on the test splits.",
     "report": "Write the report page, its JSON and its table.",

@@ -18,11 +18,12 @@ from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
 from kohai.workspace import Workspace
 
-STAGES = ("prepare", "sft", "sample", "feedback", "reward_model", "rl", "evaluate")
+STAGES = ("prepare", "sft", "sample", "feedback", "reward_model", "rejection_sft", "rl", "evaluate")
 CURVES = {
     "sft": "sft/metrics.jsonl",
     "reviewer": "feedback/metrics.jsonl",
     "reward_model": "reward_model/metrics.jsonl",
+    "rejection_sft": "rejection_sft/metrics.jsonl",
     "rl": "rl/metrics.jsonl",
     "probe": "rl/probe.jsonl",
 }

@@ -26,6 +26,7 @@ CURVES = (
     ("probe", "executability", "Probe set: executability", True),
     ("probe", "effect_match", "Probe set: effect match", True),
     ("reward_model", "loss", "Reward model: loss", False),
+    ("rejection_sft", "loss", "Rejection SFT: loss", False),
     ("reviewer", "loss", "Reviewer: loss", False),
 )
 
