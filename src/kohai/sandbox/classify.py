@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kohai.records import Blame
-from kohai.sandbox.packages import is_known
+from kohai.sandbox.known import is_known
 
 NAME = "<completion>"
 EVIDENCE_LIMIT = 300

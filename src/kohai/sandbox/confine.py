@@ -1,31 +1,27 @@
-"""What holds a program in: namespaces, a private file tree, limits; in the child process only, by ctypes.
+"""What holds a program in: namespaces, limits, the end of all it started; in the child process only, by ctypes.
 
 Standard library only, imports nothing of Kohai. Where the kernel allows it (`spaces`): own process, network, mount and
-IPC namespaces; a file tree that holds the interpreter, the system's libraries and the packages, read-only, and the
-scratch folder at `/box`; no capabilities. Elsewhere: resource limits, own session, sub-reaper. Linux numbers below are
-the same on x86-64 and arm64.
+IPC namespaces, the file tree of `tree`, no capabilities. Elsewhere: resource limits, own session, sub-reaper. The
+numbers of Linux below are the same on x86-64 and arm64.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` loads `enum`: milliseconds
 import ctypes
 import os
 import resource
-import signal
 import sys
-from typing import Any
 
-BOX = "/box"
+TYPE_CHECKING = False  # `typing` costs milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
 NOBODY = 65534
 PROCESSES = 64
 NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
-DETACH = 2
-SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, ATTR_RDONLY, ATTR_NOSUID = 442, -100, 0x8000, 1, 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CAPABILITY_VERSION = 0x20080522
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/etc/ld.so.cache")
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,66 +54,19 @@ def _enter_user_space(also: int = 0) -> None:
 
 
 def guard(job: dict[str, Any]) -> None:
-    """The supervisor's own: dies with its parent, inherits orphans, cannot be looked into; builds the file tree."""
+    """The supervisor's own: dies with its parent, inherits orphans, cannot be looked into."""
     if sys.platform != "linux":
         return
     if job["spaces"]:
         _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _build_tree(job)
     else:
         _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _build_tree(job: dict[str, Any]) -> None:
-    root = job["root"]
-    _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
-    shown: list[str] = []
-    for path in (*SYSTEM, *DEVICES, *job["visible"]):
-        if any(path == other or path.startswith(other + "/") for other in shown) or not os.path.lexists(path):
-            continue
-        if os.path.islink(path):  # noqa: PTH114
-            os.symlink(os.readlink(path), root + path)  # noqa: PTH115, PTH211
-        else:
-            _bind(path, root + path)
-        shown.append(path)
-    for name in ("/proc", "/tmp", "/dev/shm", BOX):  # noqa: S108
-        os.makedirs(root + name, exist_ok=True)  # noqa: PTH103
-    attributes = (ctypes.c_uint64 * 4)(ATTR_RDONLY | ATTR_NOSUID, 0, 0, 0)
-    _call("syscall", SYS_MOUNT_SETATTR, AT_FDCWD, root.encode(), AT_RECURSIVE, attributes, ctypes.sizeof(attributes))
-    for name in ("/tmp", "/dev/shm"):  # noqa: S108
-        _mount(
-            "tmpfs", root + name, "tmpfs", MS_NOSUID | MS_NODEV, f"size={job['file_bytes']},mode=1777,nr_inodes=4096"
-        )
-    _mount(job["scratch"], root + BOX, None, MS_BIND | MS_REC)
-    if job["fresh_proc"]:
-        _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV)
-    os.chdir(root)
-    _call("pivot_root", b".", b".")
-    _call("umount2", b".", DETACH)
-    os.chdir("/")
-
-
-def _bind(source: str, target: str) -> None:
-    if os.path.isdir(source):  # noqa: PTH112
-        os.makedirs(target, exist_ok=True)  # noqa: PTH103
-    else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
-    _mount(source, target, None, MS_BIND | MS_REC)
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    values = [value.encode() if value is not None else None for value in (source, target, kind, options)]
-    if _libc.mount(values[0], values[1], values[2], ctypes.c_ulong(flags), values[3]) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"mount {target}: {os.strerror(number)}")
-
-
 def limit(job: dict[str, Any]) -> None:
     """The program's own: folder, user, limits, no way to new privileges."""
-    os.chdir(BOX if job["spaces"] else job["scratch"])
+    os.chdir(job["home"])
     os.umask(0o077)
     if job["drop_user"]:
         os.setgroups([])

@@ -11,14 +11,17 @@ reach is the supervisor's channel.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # `signal` loads `enum`: milliseconds
 import marshal
 import os
 import resource
-import signal
 import sys
 import time
-from types import FrameType, ModuleType, TracebackType
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` costs milliseconds
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
 
 NAME = "<completion>"
 TEXT_LIMIT = 2000
@@ -34,9 +37,10 @@ def main() -> None:
         stdin = os.open(job["stdin"], os.O_RDONLY)
         sys.path.insert(0, folder)
         import confine  # type: ignore[import-not-found, unused-ignore]
+        import tree  # type: ignore[import-not-found, unused-ignore]
 
         sys.path.remove(folder)
-        sys.modules.pop("confine")
+        del sys.modules["confine"], sys.modules["tree"]
         confine.enter(job)
     except OSError as error:
         _tell(job["control"], f"failure {error}")
@@ -46,19 +50,23 @@ def main() -> None:
         if first:
             os.waitpid(first, 0)
             os._exit(0)
-    _supervise(job, confine, stdin)
+    _supervise(job, confine, tree, stdin)
 
 
-def _supervise(job: dict[str, Any], confine: Any, stdin: int) -> None:
+def _supervise(job: dict[str, Any], confine: Any, tree: Any, stdin: int) -> None:
     """Starts the program, waits to its end or the clock's, kills the rest, tells how it went."""
     try:
         confine.guard(job)
+        scratch = os.open(job["scratch"], os.O_RDONLY)
+        if job["spaces"]:
+            tree.build(job)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         program = os.fork()
     except OSError as error:
         _tell(job["control"], f"failure {error}")
         os._exit(1)
     if not program:
+        os.close(scratch)
         _become_program(job, confine, stdin)
     for number in (0, 1, 2, job["report"]):
         os.close(number)
@@ -76,6 +84,12 @@ def _supervise(job: dict[str, Any], confine: Any, stdin: int) -> None:
             break
         if pid == program:
             status = ended
+    if job["spaces"] and job["state"]:
+        try:
+            tree.save_state(job, scratch)
+        except OSError as error:
+            _tell(job["control"], f"failure {error}")
+            os._exit(1)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     _tell(job["control"], f"end {status} {int(late)} {int((used.ru_utime + used.ru_stime) * 1000)} {used.ru_maxrss}")
     os._exit(0)
@@ -117,7 +131,6 @@ def _become_program(job: dict[str, Any], confine: Any, stdin: int) -> None:
         confine.limit(job)
         sys.path[:] = [*job["package_paths"], *sys.path, os.getcwd()]  # noqa: PTH109
         sys.argv[:] = [NAME]
-        sys.dont_write_bytecode = True
     except (OSError, ValueError) as error:
         _end(job, report | {"message": f"{type(error).__name__}: {error}"}, 1)
     code = job.pop("code")
@@ -125,7 +138,7 @@ def _become_program(job: dict[str, Any], confine: Any, stdin: int) -> None:
         program = compile(code, NAME, "exec", dont_inherit=True)
     except BaseException as error:
         _end(job, report | {"phase": "compile"} | _describe(error), 1)
-    module = ModuleType("__main__")
+    module = type(sys)("__main__")
     module.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = module
     end: dict[str, Any] = {"phase": "end"}

@@ -16,6 +16,7 @@ import itertools
 import json
 import marshal
 import os
+import py_compile
 import secrets
 import sys
 import sysconfig
@@ -31,12 +32,13 @@ from types import TracebackType
 from kohai.config import SandboxConfig
 from kohai.errors import DataError
 from kohai.records import Execution
-from kohai.sandbox import process, scratch
+from kohai.sandbox import packages, process, scratch
 from kohai.sandbox.classify import Sighting, classify
 from kohai.sandbox.layers import Layers, probe
+from kohai.sandbox.packages import Package
 from kohai.sandbox.state import state_digest
 
-RUNNER = Path(__file__).with_name("runner.py")
+CHILD_FILES = ("runner", "confine", "tree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,8 @@ class Sandbox:
         for path in package_paths:
             if not path.is_dir():
                 raise DataError(f"package path {path}: no such folder")
-        folders = [path.resolve() for path in package_paths]
-        self._packages = tuple(map(str, folders))
-        self._search = tuple(str(f.parent if (f / "__init__.py").exists() else f) for f in folders)
+        self._paths = tuple(path.resolve() for path in package_paths)
+        self._packages: tuple[Package, ...] = ()
         self._config = config
         self._state = state
         self._folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
@@ -118,6 +119,11 @@ class Sandbox:
     def _in_force(self) -> Layers:
         with self._lock:
             if self._layers is None:
+                _compile_child(self._folder / "child")
+                self._packages = tuple(
+                    packages.prepare(path, self._folder / "packages" / str(place))
+                    for place, path in enumerate(self._paths)
+                )
                 self._layers = probe(self._try_layers)
             return self._layers
 
@@ -159,6 +165,7 @@ class Sandbox:
                 "code": code,
                 "nonce": nonce,
                 "scratch": str(home),
+                "home": inside,
                 "stdin": str(folder / "stdin"),
                 "report": report[1],
                 "control": control[1],
@@ -169,7 +176,7 @@ class Sandbox:
                 os.close(number)
             raise
         ended = process.run(
-            [_interpreter(), "-I", "-S", "-B", str(RUNNER), str(folder / "job")],
+            [packages.interpreter(), "-I", "-S", "-B", str(self._folder / "child" / "runner.pyc"), str(folder / "job")],
             {"HOME": inside, "TMPDIR": "/tmp" if layers.spaces else inside}  # noqa: S108
             | {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
             home,
@@ -197,7 +204,7 @@ class Sandbox:
                 exception=exception if isinstance(exception, str) else None,
                 line=line if isinstance(line, int) else None,
             )
-        if self._state is not None:
+        if self._state is not None and not seen.failure:
             execution = replace(execution, state=state_digest(home / self._state))
         return execution
 
@@ -209,9 +216,10 @@ class Sandbox:
             "fresh_proc": layers.fresh_proc,
             "drop_user": layers.drop_user,
             "own_counts": layers.own_counts,
+            "state": self._state or "",
             "root": str(self._folder / "root"),
-            "visible": [*_interpreter_folders(), *self._packages],
-            "package_paths": list(self._search),
+            "visible": [(f, f) for f in _interpreter_folders()] + [(str(p.source), p.inside) for p in self._packages],
+            "package_paths": [package.search(layers.spaces) for package in self._packages],
             "cpu_seconds": config.cpu_seconds,
             "wall_seconds": config.wall_seconds,
             "memory_bytes": config.memory_mb << 20,
@@ -222,7 +230,7 @@ class Sandbox:
         """What came back through the two channels."""
         seen = Sighting(
             code=code,
-            trusted=(*_interpreter_folders(), *self._packages),
+            trusted=(*_interpreter_folders(), *(package.seen_at(layers.spaces) for package in self._packages)),
             cpu_limit_ms=int(self._config.cpu_seconds * 1000),
             memory_limit_bytes=self._config.memory_mb << 20,
             counts_are_own=layers.own_counts,
@@ -260,16 +268,24 @@ def _read_report(data: bytes, nonce: str) -> tuple[dict[str, object] | None, boo
     return report, False
 
 
-def _interpreter() -> str:
-    return str(getattr(sys, "_base_executable", sys.executable))
-
-
 def _interpreter_folders() -> tuple[str, ...]:
     """Where the interpreter and its library lie."""
-    folders = [sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"), str(Path(_interpreter()).parent)]
-    real = [str(Path(_interpreter()).resolve().parent), str(Path(sys.base_prefix).resolve())]
+    folders = [
+        sys.base_prefix,
+        sys.base_exec_prefix,
+        sysconfig.get_path("stdlib"),
+        str(Path(packages.interpreter()).parent),
+    ]
+    real = [str(Path(packages.interpreter()).resolve().parent), str(Path(sys.base_prefix).resolve())]
     shown: list[str] = []
     for folder in [*folders, *real]:
         if folder != "/" and folder not in shown:
             shown.append(folder)
     return tuple(shown)
+
+
+def _compile_child(folder: Path) -> None:
+    """The child's own files as bytecode: they run thousands of times."""
+    for name in CHILD_FILES:
+        source = Path(__file__).with_name(f"{name}.py")
+        py_compile.compile(str(source), cfile=str(folder / f"{name}.pyc"), doraise=True)
