@@ -102,6 +102,9 @@ FILES = {
             row: int
             shelf: str = "A"
 
+            @property
+            def place(self) -> str: ...
+
 
         def pack(depot: Depot, *, label: str, size: Size = Size.SMALL, weight: float = 1.0, fragile: bool = False,
                  due: date | None = None, mode: Literal["air", "sea"] = "sea") -> Crate:

@@ -65,7 +65,7 @@ def test_construction_comes_from_init_fields_or_bases(catalog):
     """Dataclass fields (inherited first), named tuples, plain `__init__`, and the exception's `*args`."""
     names = {api.id: [item.name for item in api.parameters] for api in catalog.apis if api.kind != "function"}
     assert names["depot.crates.Crate"] == ["id", "label", "size", "note", "tags"]
-    assert names["depot.crates.Spot"] == ["row", "shelf"]
+    assert names["depot.crates.Spot"] == ["row", "shelf"]  # its property is no field
     assert names["depot.Depot"] == ["path", "create"]
     assert names["depot.trips.TripError"] == ["args"]
     assert catalog.get("depot.crates.Spot").parameters[1].default == "'A'"

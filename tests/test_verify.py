@@ -65,6 +65,11 @@ PROGRAMS = [
     ("|    print(f'{[y for y in range(3)]}', (z := 2), z, __name__)", "yyyyy"),
     ("def go():\n    return later(d)\n|    pass\ndef later(x):\n    return x\ngo()", "yyyyy"),
     ("|    label = 'tea'\n    crates.pack(d, label=label)\n    crates.pack(d, label='Blue box'.upper())", "yyyyy"),
+    ("|    print({k: (lambda: k) for k in 'ab'}, [(lambda: c.label)() for c in crates.every(d)])", "yyyyy"),
+    ("try:\n    maybe\nexcept NameError:\n    maybe = 1\n|    print(maybe)", "yyyyy"),
+    ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    X = Y\n|    pass", "yyyyy"),
+    ("from depot.crates import Thing, Crate\nfrom depot import trips\nasync def f(t: trips.Trip, x: Thing):\n"
+     "    await t.load(x)\n|    pass", "yyyyy"),
     # Names.
     ("|    print(room)", "nyyyy"),
     ("x = y\ny = 1", "nnuuu"),

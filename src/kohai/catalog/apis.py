@@ -90,7 +90,7 @@ def class_parameters(cls: Any, bases: tuple[str, ...], names: Names) -> tuple[li
                 None if field.value is None else str(field.value),
             )
             for field in fields
-            if field.annotation is not None
+            if field.annotation is not None and "property" not in field.labels
         ]
         return made, "typing.NamedTuple" in bases
     if all(_is_exception(base) for base in foreign) and foreign:

@@ -65,7 +65,7 @@ def _excludes(given: Type, wanted: Type, value: ast.expr, catalog: Catalog) -> b
         if target is not None:
             return True  # a module, class or function itself
         return given.name in _SCALARS | _CONTAINERS or (
-            catalog.get(given.name) is not None and wanted.name not in values.ancestors(catalog, given.name)
+            catalog.get(given.name) is not None and not _may_be(given.name, wanted.name, catalog)
         )
     if wanted.name not in _SCALARS | _CONTAINERS:
         return False
@@ -76,6 +76,13 @@ def _excludes(given: Type, wanted: Type, value: ast.expr, catalog: Catalog) -> b
     if given.name not in _SCALARS | _CONTAINERS or given.name == wanted.name:
         return False
     return given.name not in _WIDER.get(wanted.name, set())
+
+
+def _may_be(given: str, wanted: str, catalog: Catalog) -> bool:
+    """True where an instance of class `given`, or of a subclass of it, is one of class `wanted`."""
+    if wanted in values.ancestors(catalog, given):
+        return True
+    return any(_may_be(below, wanted, catalog) for below in catalog.subclasses.get(given, ()))
 
 
 def _is_plain(class_id: str, catalog: Catalog) -> bool:

@@ -46,15 +46,16 @@ class _Scope(ast.NodeVisitor):
         self.problems = problems
         self.catalog = catalog
         self.lazy = lazy
-        self.waiting: list[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = []
+        self.waiting: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, set[str]]] = []
+        self.comprehended: set[str] = set()  # targets of the comprehensions around the present expression
         self.depth = 0
 
     def run(self, body: Iterable[ast.AST], visible: set[str]) -> None:
         self.inner_visible = self.outer | visible
         for statement in body:
             self.visit(statement)
-        for function in self.waiting:
-            self._function_body(function)
+        for function, around in self.waiting:
+            self._function_body(function, around)
 
     def _load(self, name: str, line: int) -> None:
         if name in self.bound or name in self.problems:
@@ -108,7 +109,11 @@ class _Scope(ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> None:
         self.visit(node.test)
-        self._branch([*node.body, *node.orelse])
+        if ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING":  # never runs, but its names may be relied on
+            self.bound |= _bound_in(node.body)
+            self._branch(node.orelse)
+        else:
+            self._branch([*node.body, *node.orelse])
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
         self._all([node.test, node.body, node.orelse])
@@ -122,6 +127,8 @@ class _Scope(ast.NodeVisitor):
         self._all([node.pattern, *([node.guard] if node.guard else []), *node.body])
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
+        if any(handler.type and "NameError" in ast.unparse(handler.type) for handler in node.handlers):
+            self.bound |= {inner.id for item in node.body for inner in ast.walk(item) if isinstance(inner, ast.Name)}
         self._branch(node.body)
         for handler in node.handlers:
             was_bound = handler.name in self.bound
@@ -146,13 +153,13 @@ class _Scope(ast.NodeVisitor):
             self._all([argument.annotation for argument in arguments if argument.annotation])
             self._all([node.returns] if node.returns else [])
         self.bound.add(node.name)
-        self.waiting.append(node)
+        self.waiting.append((node, set(self.comprehended)))
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - ast's name
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._defaults(node.args)
-        self.waiting.append(node)
+        self.waiting.append((node, set(self.comprehended)))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._all([*node.decorator_list, *node.bases, *node.keywords])
@@ -160,32 +167,33 @@ class _Scope(ast.NodeVisitor):
         inner.inner_visible = self.inner_visible
         for statement in node.body:
             inner.visit(statement)
-        for function in inner.waiting:
-            inner._function_body(function)
+        for function, around in inner.waiting:
+            inner._function_body(function, around)
         self.bound.add(node.name)
 
     def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        before = set(self.bound)
+        before, around = set(self.bound), set(self.comprehended)
         targets: set[str] = set()
         for generator in node.generators:
             self.visit(generator.iter)
             targets |= _bound_in([generator.target])
             self.bound |= targets
+            self.comprehended |= targets
             self._all(generator.ifs)
         self._all([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])
-        self.bound = before | (self.bound - targets)
+        self.bound, self.comprehended = before | (self.bound - targets), around
 
     visit_SetComp = visit_ListComp  # noqa: N815 - ast's name
     visit_DictComp = visit_ListComp  # noqa: N815 - ast's name
     visit_GeneratorExp = visit_ListComp  # noqa: N815 - ast's name
 
-    def _function_body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
+    def _function_body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, around: set[str]) -> None:
         body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
         given = {argument.arg for argument in _all_arguments(node.args)}
         shared = {name for item in body for inner in ast.walk(item) if isinstance(inner, ast.Global | ast.Nonlocal)
                   for name in inner.names}  # fmt: skip
         local = _bound_in(body) - shared
-        inner = _Scope(self.inner_visible, local | given, self.problems, self.catalog, self.lazy)
+        inner = _Scope(self.inner_visible | around, local | given, self.problems, self.catalog, self.lazy)
         inner.bound |= given
         inner.run(body, local | given)
 
