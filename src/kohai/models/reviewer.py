@@ -1,0 +1,128 @@
+"""The reviewer: an offline judge that scores log P(instruction | code) (Coder-Reviewer reranking, arXiv 2211.16490).
+
+The base, tuned for minutes on the demo references turned round, reads a program and says how well it explains the
+instruction: mean log-probability per token of the instruction. Comments, docstrings and unused strings are stripped
+first, since code that quotes the instruction would fool it. A logistic curve, fitted on references against their
+mutants, turns the score into a probability of yes; the threshold is 0.5.
+
+Answers only the criterion `does_task`: whether a program runs, execution and static checks know better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from kohai.code import strip_noise
+from kohai.judge import Case, Criterion
+from kohai.metrics import auc
+from kohai.models.base import Base
+from kohai.models.packing import Group, pack, rows
+from kohai.models.scoring import per_segment, token_scores
+from kohai.models.tuning import answer_ids
+from kohai.records import Verdict
+
+QUESTION = "Say in one sentence or two what this program was asked to do."
+ROW_TOKENS = 1024
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """probability of yes = 1 / (1 + exp(-(slope * score + intercept))), and how well that told `n` references from `n_mutants`."""
+
+    slope: float
+    intercept: float
+    auc: float
+    balanced_accuracy: float
+    n: int
+    n_mutants: int
+
+    @property
+    def threshold(self) -> float:
+        """The score whose probability is one half."""
+        return -self.intercept / self.slope if self.slope else math.inf
+
+    def probability(self, score: float) -> float:
+        """Of yes."""
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, self.slope * score + self.intercept))))
+
+    def as_dict(self) -> dict[str, float]:
+        """JSON values, the threshold with them."""
+        return asdict(self) | {"threshold": self.threshold}
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """An answerer for the panel; `plain` is the base with the reviewer's adapter merged."""
+
+    base: Base
+    plain: Any
+    calibration: Calibration
+    name: str = "reviewer"
+
+    def answer(
+        self, criteria: Sequence[Criterion], cases: Sequence[Case], on_done: Callable[[int], None] | None = None
+    ) -> list[list[Verdict]]:
+        """One verdict per criterion and case; criteria other than `does_task` are unscored."""
+        scores = review(self.base, self.plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
+        return [[self._verdict(criterion, score) for criterion in criteria] for score in scores]
+
+    def _verdict(self, criterion: Criterion, score: float) -> Verdict:
+        if criterion.id != "does_task":
+            return Verdict(criterion.id, "unscored", self.name, "the reviewer answers only does_task")
+        probability = self.calibration.probability(score)
+        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {self.calibration.threshold:.3f}"
+        return Verdict(criterion.id, "yes" if probability >= 0.5 else "no", self.name, evidence, round(probability, 6))
+
+
+def review_group(base: Base, instruction: str, code: str) -> Group:
+    """The pair turned round: the code as prompt, the instruction as answer."""
+    return base.render(f"{QUESTION}\n\n{strip_noise(code)}"), [answer_ids(base, instruction)]
+
+
+@torch.no_grad()
+def review(
+    base: Base, plain: Any, pairs: Sequence[tuple[str, str]], on_done: Callable[[int], None] | None = None
+) -> list[float]:
+    """Mean log-probability per token of each (instruction, code) pair's instruction, given the code."""
+    groups = [review_group(base, instruction, code) for instruction, code in pairs]
+    scores: list[float] = []
+    for row in rows(groups, ROW_TOKENS):
+        packed = pack([groups[i] for i in row], base.device)
+        logprobs = token_scores(plain, packed).logprobs
+        lengths = torch.bincount(packed.segments, minlength=packed.n_segments)
+        scores += (per_segment(logprobs, packed) / lengths).tolist()
+        if on_done is not None:
+            on_done(len(row))
+    return scores
+
+
+def calibrate(references: Sequence[float], mutants: Sequence[float]) -> Calibration:
+    """A logistic curve through scores of right (references) and wrong (mutants) programs, both sides weighing the same.
+
+    Newton's method on the weighted log-likelihood with a light ridge, on standardised scores.
+    """
+    scores = [*references, *mutants]
+    mean = sum(scores) / len(scores)
+    deviation = math.sqrt(sum((s - mean) ** 2 for s in scores) / len(scores)) or 1.0
+    x = torch.tensor([[(s - mean) / deviation, 1.0] for s in scores], dtype=torch.float64)
+    y = torch.tensor([1.0] * len(references) + [0.0] * len(mutants), dtype=torch.float64)
+    weight = torch.where(y > 0, 0.5 / len(references), 0.5 / len(mutants))
+    beta = torch.zeros(2, dtype=torch.float64)
+    ridge = 1e-3 * torch.eye(2, dtype=torch.float64)
+    for _ in range(50):
+        p = torch.sigmoid(x @ beta)
+        gradient = x.T @ (weight * (p - y)) + ridge @ beta
+        hessian = (x * (weight * p * (1 - p))[:, None]).T @ x + ridge
+        beta = beta - torch.linalg.solve(hessian, gradient)
+    slope = float(beta[0]) / deviation
+    intercept = float(beta[1]) - slope * mean
+    threshold = -intercept / slope if slope else math.inf
+    right = sum(s >= threshold for s in references) / len(references)
+    wrong = sum(s < threshold for s in mutants) / len(mutants)
+    labels = [True] * len(references) + [False] * len(mutants)
+    return Calibration(slope, intercept, auc(scores, labels), (right + wrong) / 2, len(references), len(mutants))

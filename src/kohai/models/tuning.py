@@ -1,0 +1,164 @@
+"""Supervised fine-tuning of one adapter on pairs of prompt and answer, by TRL's SFTTrainer.
+
+Used for the policy (instruction -> code), for the reviewer (code -> instruction), and for rejection sampling. The loss is
+on the answer's tokens only. A killed run continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kohai import progress
+from kohai.config import LoraConfig
+from kohai.errors import DataError, TrainingError
+from kohai.models import adapters
+from kohai.models.base import Base
+from kohai.models.tracking import Tracker
+
+Pair = tuple[Sequence[int], Sequence[int]]
+MICRO_BATCH_TOKENS = 1200  # bounds the activations held for one backward pass, about 4 MB a token at 135M
+
+
+def tune(
+    base: Base,
+    pairs: Sequence[Pair],
+    folder: Path,
+    *,
+    name: str,
+    lora: LoraConfig,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    seed: int,
+    tracker: Tracker,
+    start_from: Path | None = None,
+) -> dict[str, Any]:
+    """Trains an adapter called `name` and saves it as `folder`; the base stays as it is.
+
+    Args:
+        base: The frozen base.
+        pairs: Token ids of prompt and answer (its stop token included).
+        folder: Where the adapter goes; checkpoints lie beside it until it is whole.
+        name: The role.
+        lora: Shape of the adapter, where it starts fresh.
+        epochs: Passes over the pairs.
+        learning_rate: Peak; cosine decay after a warm-up of 5 % of the updates.
+        batch_size: Pairs per update.
+        seed: Of the adapter's start and of the order of the pairs.
+        tracker: Gets loss and learning rate of each update.
+        start_from: A saved adapter to go on from.
+
+    Returns:
+        steps, loss of the last tenth of the updates, trained tokens.
+
+    Raises:
+        TrainingError: the loss is not a number, or there is nothing to learn from.
+    """
+    import datasets
+    import transformers
+    import trl
+
+    if not pairs:
+        raise TrainingError(f"{name}: no pairs to learn from; check the task files and the counts in the configuration")
+    for noisy in ("transformers", "trl", "datasets", "accelerate", "peft"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|accelerate)")
+    datasets.disable_progress_bars()
+    torch.manual_seed(seed)
+    if start_from is None:
+        model = adapters.add(base, base.model, name, lora)
+    else:
+        model = adapters.load(base, base.model, name, start_from, trainable=True)
+    adapters.activate(model, name, trainable=True)
+    longest = max(len(prompt) + len(answer) for prompt, answer in pairs)
+    micro = max(1, min(batch_size, MICRO_BATCH_TOKENS // longest))
+    while batch_size % micro:
+        micro -= 1
+    steps = epochs * -(-len(pairs) // batch_size)
+    checkpoints = folder.with_name(f"{folder.name}.checkpoints")
+    settings = trl.SFTConfig(
+        output_dir=str(checkpoints),
+        num_train_epochs=epochs,
+        learning_rate=learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, steps // 20),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=batch_size // micro,
+        gradient_checkpointing=False,
+        max_length=None,
+        weight_decay=0.0,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=max(5, steps // 6),
+        save_total_limit=1,
+        seed=seed,
+        data_seed=seed,
+        use_cpu=base.device.type == "cpu",
+        bf16=False,
+        fp16=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    data = datasets.Dataset.from_list(
+        [{"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + [*answer]} for prompt, answer in pairs]
+    )
+    with progress.bar(name, steps, unit="update") as bar:
+        trainer = trl.SFTTrainer(
+            model=model,
+            args=settings,
+            train_dataset=data,
+            processing_class=base.tokenizer,
+            callbacks=[_watcher(transformers, tracker, bar)],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        resume = _last_checkpoint(checkpoints)
+        if resume is not None:
+            bar.advance(int(resume.name.rsplit("-", 1)[-1]), note="resumed")
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    adapters.save(model, name, folder)
+    model.unload()
+    base.model.eval().requires_grad_(False)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    tail = losses[-max(1, len(losses) // 10) :]
+    tokens = epochs * sum(len(prompt) + len(answer) for prompt, answer in pairs)
+    return {"steps": len(losses), "loss": round(sum(tail) / len(tail), 4), "tokens": tokens, "pairs": len(pairs)}
+
+
+def answer_ids(base: Base, text: str) -> list[int]:
+    """Token ids of an answer with the stop token that ends it."""
+    stop = base.tokenizer.eos_token_id
+    if stop is None:
+        raise DataError("the model's tokenizer has no end-of-sequence token; a completion could never end")
+    return [*base.encode(text), stop]
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint: the trainer writes trainer_state.json last."""
+    found = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(found, key=lambda path: int(path.name.rsplit("-", 1)[-1]), default=None)
+
+
+def _watcher(transformers: Any, tracker: Tracker, bar: Any) -> Any:
+    """A callback that passes the trainer's log lines on, and stops at a loss that is not a number."""
+
+    class Watcher(transformers.TrainerCallback):  # type: ignore[misc, name-defined]  # made where transformers is loaded
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            if logs is None or "loss" not in logs:
+                return
+            if logs["loss"] != logs["loss"]:
+                raise TrainingError(
+                    f"{bar.label}: the loss is not a number at update {state.global_step}; lower the learning rate"
+                )
+            tracker.log(state.global_step, {"loss": logs["loss"], "learning_rate": logs.get("learning_rate", 0.0)})
+            bar.advance(1, note=f"loss {logs['loss']:.3f}")
+
+    return Watcher()

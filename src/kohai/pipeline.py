@@ -1,0 +1,60 @@
+"""The way of the data: API docs -> tasks -> SFT -> samples -> feedback -> reward model -> RL -> evaluation -> report.
+
+Read this first. Each stage reads artifacts of earlier ones from the run's folder and writes its own; a stage whose
+manifest matches its settings and inputs is skipped, so the same command continues a stopped run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from kohai import progress, report
+from kohai.config import Config, to_yaml
+from kohai.errors import UserError
+from kohai.workspace import Workspace, run_stage
+
+STAGES = (
+    "prepare",  # read the package statically, load the tasks, write a prompt for each
+    "sft",  # fine-tune the base on the demo references
+    "sample",  # n completions of practice tasks from the SFT model
+    "feedback",  # static checks, execution and a judge answer the rubric about each completion
+    "reward_model",  # preferences within a task, Bradley-Terry
+    "rejection_sft",  # the baseline: SFT on the best-judged completions
+    "rl",  # PPO against the reward model
+    "evaluate",  # every arm on the same test tasks, greedy, run
+    "report",  # table, page, JSON
+)
+
+
+def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
+    """Runs the stages in order, all of them by default.
+
+    Returns:
+        Each stage's report by its name.
+
+    Raises:
+        UserError: an unknown stage, or anything that the user can mend; see `kohai.errors`.
+    """
+    wanted = STAGES if stages is None else tuple(stages)
+    for name in wanted:
+        if name not in STAGES:
+            raise UserError(f"no stage {name!r}; the stages are {', '.join(STAGES)}")
+    workspace = Workspace(config.run)
+    reports: dict[str, Any] = {}
+    with workspace.lock():
+        workspace.write_text("config.yaml", to_yaml(config))
+        for name in wanted:
+            if stages is None and name == "rejection_sft" and name not in config.evaluate.arms:
+                continue
+            if name == "report":
+                paths = report.write(workspace)
+                reports[name] = {"page": str(paths.page), "data": str(paths.data), "table": str(paths.table)}
+                continue
+            stage = importlib.import_module(f"kohai.stages.{name}")
+            settings, inputs = stage.depends(config, workspace)
+            manifest, skipped = run_stage(workspace, name, settings, inputs, lambda s=stage: s.run(config, workspace))
+            reports[name] = manifest["report"]
+            progress.say(f"{name}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
+    return reports

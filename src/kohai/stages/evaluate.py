@@ -1,0 +1,167 @@
+"""evaluate: every arm answers the same test tasks greedily, and every answer is run.
+
+Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, rlaif. The
+reference code, run in the same box, is the ceiling. An arm's answers are kept as they are made, so a killed run repeats
+one arm at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kohai import progress
+from kohai.catalog import Catalog
+from kohai.code import extract_code
+from kohai.config import Config
+from kohai.metrics import effect_match, exact_api
+from kohai.models import adapters
+from kohai.models.base import Base, load_base
+from kohai.models.generate import generate
+from kohai.models.reward import load_head, score_group
+from kohai.records import Evaluation, Execution, Prompt, Task
+from kohai.sandbox import Program, Sandbox
+from kohai.workspace import Workspace, digest_path
+
+ADAPTERS = {
+    "base": None,
+    "sft": ("sft", "adapter"),
+    "best_of_n": ("sft", "adapter"),
+    "rejection_sft": ("rejection_sft", "adapter"),
+    "rlaif": ("rl", "policy"),
+}
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
+    """Settings and inputs of this stage."""
+    settings = {
+        "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
+        "sample": config.sample.model_dump(mode="json"),
+        "sandbox": config.sandbox.model_dump(mode="json"),
+        "package": config.package.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "catalog.json")]
+    inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
+    folders = {parts for arm in config.evaluate.arms if (parts := ADAPTERS[arm]) is not None}
+    inputs += [workspace.path(*parts) for parts in sorted(folders)]
+    if "best_of_n" in config.evaluate.arms:
+        inputs += [workspace.path("reward_model", "adapter"), workspace.path("reward_model", "head.safetensors")]
+    return settings, inputs
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Writes one Evaluation per arm and task.
+
+    Returns:
+        Tasks per split and arms.
+    """
+    prompts = {p.task_id: p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    tasks = {split: workspace.read_records(Task, f"prepare/tasks/{split}.jsonl") for split in splits(config)}
+    wanted = [(split, task) for split, found in tasks.items() for task in found]
+    base = load_base(config.model)
+    codes: dict[str, list[str]] = {}
+    for arm in config.evaluate.arms:
+        codes[arm] = arm_codes(config, workspace, base, arm, [prompts[task.id].text for _, task in wanted], wanted)
+    catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
+    with Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox:
+        evaluations = []
+        for arm, found in codes.items():
+            evaluations += evaluated(workspace, sandbox, catalog, arm, wanted, found)
+        known = [(split, task) for split, task in wanted if task.reference is not None]
+        references = evaluated(workspace, sandbox, catalog, "reference", known, [task.reference or "" for _, task in known])
+    workspace.write_records("evaluate/evaluations.jsonl", evaluations)
+    workspace.write_records("evaluate/references.jsonl", references)
+    return {"tasks": {split: len(found) for split, found in tasks.items()}, "arms": list(config.evaluate.arms)}
+
+
+def splits(config: Config) -> list[str]:
+    """Names of the test splits."""
+    return [Path(name).stem for name in config.tasks.test]
+
+
+def arm_codes(
+    config: Config, workspace: Workspace, base: Base, arm: str, texts: Sequence[str], wanted: Sequence[tuple[str, Task]]
+) -> list[str]:
+    """One program per test task; made once, then read back while the arm's weights are the same."""
+    name = f"evaluate/answers/{arm}.json"
+    parts = ADAPTERS[arm]
+    proof: dict[str, Any] = {"adapter": None if parts is None else digest_path(workspace.path(*parts))}
+    if arm == "best_of_n":
+        proof["reward"] = digest_path(workspace.path("reward_model"))
+        proof["n"] = config.evaluate.n_best
+    if workspace.path(name).exists():
+        kept = workspace.read_json(name)
+        if kept["proof"] == proof and kept["tasks"] == [task.id for _, task in wanted]:
+            return list(kept["codes"])
+    model = base.model
+    if parts is not None:
+        model = adapters.load(base, model, arm, workspace.path(*parts))
+    if arm == "best_of_n":
+        codes = best_of_n(config, workspace, base, model, texts, [task.id for _, task in wanted])
+    else:
+        codes = [group[0] for group in answers(config, base, model, None if parts is None else arm, arm, texts)]
+    if parts is not None:
+        model.unload()
+        base.model.requires_grad_(False)
+    workspace.write_json(name, {"proof": proof, "tasks": [task.id for _, task in wanted], "codes": codes})
+    return codes
+
+
+def answers(
+    config: Config, base: Base, model: Any, adapter: str | None, label: str, texts: Sequence[str], n: int = 1,
+    temperature: float = 0.0, keys: Sequence[str] | None = None,
+) -> list[list[str]]:
+    """Programs for prompts, n each."""
+    settings = config.sample
+    with progress.bar(f"evaluate {label}", len(texts), unit="tasks") as bar, adapters.merged(model, adapter) as plain:
+        drawn = generate(
+            base, plain, [base.render(text) for text in texts], n=n, temperature=temperature,
+            max_new_tokens=settings.max_new_tokens, batch_tokens=settings.batch_tokens, seed=config.seed, keys=keys,
+            on_done=lambda done: bar.advance(done - bar.done),
+        )
+    return [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
+
+
+def best_of_n(
+    config: Config, workspace: Workspace, base: Base, model: Any, texts: Sequence[str], keys: Sequence[str]
+) -> list[str]:
+    """Of n samples a task the one that the reward model likes best."""
+    groups = answers(config, base, model, "best_of_n", "best_of_n", texts, config.evaluate.n_best, config.sample.temperature, keys)
+    model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
+    head = load_head(base, workspace.path("reward_model", "head.safetensors"))
+    chosen = []
+    with progress.bar("evaluate best_of_n: rewards", len(texts), unit="tasks") as bar, adapters.merged(model, "reward") as plain:
+        for text, group in zip(texts, groups, strict=True):
+            rewards = score_group(base, plain, head, text, group)
+            chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
+            bar.advance()
+    return chosen
+
+
+def evaluated(
+    workspace: Workspace, sandbox: Sandbox, catalog: Catalog, arm: str, wanted: Sequence[tuple[str, Task]], codes: Sequence[str]
+) -> list[Evaluation]:
+    """Runs an arm's programs and measures them."""
+    folder = workspace.path("prepare")
+    programs = [
+        Program(code, folder / task.fixture if task.fixture else None) for code, (_, task) in zip(codes, wanted, strict=True)
+    ]
+    with progress.bar(f"execute {arm}", len(programs), unit="programs") as bar:
+        executions = sandbox.execute(programs, lambda done: bar.advance(done - bar.done))
+    return [
+        Evaluation(arm, split, task.id, code, execution, metrics(task, code, execution, catalog))
+        for (split, task), code, execution in zip(wanted, codes, executions, strict=True)
+    ]
+
+
+def metrics(task: Task, code: str, execution: Execution, catalog: Catalog) -> Mapping[str, bool | None]:
+    """A program's metrics; None = unscored."""
+    ran = execution.kind == "ok" if execution.blame in ("none", "program") else None
+    return {
+        "executability": ran,
+        "effect_match": None if task.effect is None else effect_match(execution, task.effect),
+        "exact_api": None if task.reference is None else exact_api(code, task.reference, catalog),
+    }

@@ -1,0 +1,166 @@
+"""prepare: read the package, load the tasks, write the prompts.
+
+The package is read statically, never imported. Each prompt holds the docs of the apis that retrieval finds for its
+instruction; only a demo task's prompt is sure to hold those its reference calls, so that SFT never learns to call what
+the docs do not show. Subsets of the splits are the same for every seed.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kohai import progress
+from kohai.catalog import Catalog, Retriever, read_package, render
+from kohai.config import Config
+from kohai.errors import DataError
+from kohai.models.base import Base, fetch, is_local, load_base
+from kohai.records import Api, Prompt, Task
+from kohai.tasks import build_prompt_text, load_tasks
+from kohai.workspace import Workspace
+
+SUBSET_SEED = 0
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:  # noqa: ARG001
+    """Settings and inputs of this stage."""
+    tasks = config.tasks
+    files = {tasks.folder / name for name in (tasks.demo, tasks.practice, tasks.probe, *tasks.test)}
+    settings = {
+        "package": config.package.model_dump(mode="json"),
+        "tasks": tasks.model_dump(mode="json"),
+        "prompt": config.prompt.model_dump(mode="json"),
+        "model": config.model.name,
+        "n_calibration": config.feedback.reviewer.n_calibration,
+    }
+    return settings, [config.package.path, *sorted(files)]
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Writes catalog, tasks, fixtures and prompts.
+
+    Returns:
+        Counts, retrieval recall, and how many docs were cut.
+
+    Raises:
+        DataError: the package or a task file is not what it should be; names place and field.
+    """
+    if config.model.name != "tiny-random" and is_local(config.model):
+        fetch(config.model)
+    catalog = read_package(config.package.path, config.package.names)
+    splits = load_splits(config)
+    base = load_base(config.model)
+    retriever = Retriever(catalog)
+    docs: dict[str, str] = {}
+    prompts: list[Prompt] = []
+    with progress.bar("prepare", sum(map(len, splits.values())), unit="prompts") as bar:
+        for split, tasks in splits.items():
+            for task in tasks:
+                found = retriever.search(task.instruction, config.prompt.k)
+                if split == "demo":
+                    found = with_needed(found, task, catalog, config.prompt.k)
+                for api in found:
+                    docs.setdefault(api.id, render(api, catalog))
+                prompts.append(fit_prompt(base, config, split, task, found, docs))
+                bar.advance()
+    for split, tasks in splits.items():
+        workspace.write_records(f"prepare/tasks/{split}.jsonl", tasks)
+        copy_fixtures(config.tasks.folder, tasks, workspace.path("prepare"))
+    workspace.write_text("prepare/catalog.json", catalog.to_json())
+    workspace.write_json("prepare/docs.json", docs)
+    workspace.write_records("prepare/prompts.jsonl", prompts)
+    return {
+        "apis": len(catalog.apis),
+        "tasks": {split: len(tasks) for split, tasks in splits.items()},
+        "retrieval_recall": {split: recall(tasks, prompts) for split, tasks in splits.items()},
+        "prompt_tokens_mean": round(sum(p.n_tokens for p in prompts) / len(prompts), 1),
+        "docs_cut": sum(p.n_dropped for p in prompts),
+        "prompts_cut": sum(p.n_dropped > 0 for p in prompts),
+    }
+
+
+def load_splits(config: Config) -> dict[str, list[Task]]:
+    """The tasks of each split; practice without references, whatever its file holds."""
+    settings = config.tasks
+    practice = [replace(t, reference=None, effect=None) for t in load_tasks(settings.folder / settings.practice)]
+    watched = load_tasks(settings.folder / settings.probe)
+    probe = subset(watched, settings.n_probe)
+    rest = [task for task in watched if task not in probe and task.reference is not None]
+    splits = {
+        "demo": subset(load_tasks(settings.folder / settings.demo), settings.n_demo),
+        "practice": subset(practice, settings.n_practice),
+        "probe": probe,
+        "calibration": subset(rest, config.feedback.reviewer.n_calibration),
+    }
+    for number, name in enumerate(settings.test):
+        count = settings.n_test[number] if settings.n_test else None
+        splits[Path(name).stem] = subset(load_tasks(settings.folder / name), count)
+    for task in splits["demo"]:
+        if task.reference is None:
+            raise DataError(
+                f"{settings.folder / settings.demo}: task {task.id}: field 'reference' is missing; SFT learns from it"
+            )
+    owners: dict[str, str] = {}
+    for split, tasks in splits.items():
+        for task in tasks:
+            if owners.setdefault(task.id, split) != split:
+                raise DataError(
+                    f"{settings.folder}: task {task.id} is in {owners[task.id]} and in {split}; ids are unique"
+                )
+    return splits
+
+
+def subset(tasks: Sequence[Task], count: int | None) -> list[Task]:
+    """`count` of the tasks in file order, the same ones in every run; all where count is None."""
+    if count is None or count >= len(tasks):
+        return list(tasks)
+    chosen = sorted(random.Random(SUBSET_SEED).sample(range(len(tasks)), count))
+    return [tasks[i] for i in chosen]
+
+
+def with_needed(found: Sequence[Api], task: Task, catalog: Catalog, k: int) -> list[Api]:
+    """What retrieval found, with the apis that the reference calls in place of the least relevant ones."""
+    needed = [api for api in map(catalog.resolve, task.apis) if api is not None]
+    missing = [api for api in needed if api not in found]
+    kept = [api for api in found if api in needed]
+    others = [api for api in found if api not in needed][: max(0, k - len(needed))]
+    order = {api.id: place for place, api in enumerate(found)}
+    return sorted([*kept, *others], key=lambda api: order[api.id]) + missing
+
+
+def fit_prompt(
+    base: Base, config: Config, split: str, task: Task, found: Sequence[Api], docs: dict[str, str]
+) -> Prompt:
+    """The prompt with as many docs as the token budget allows; the least relevant are cut."""
+    for n_docs in range(len(found), -1, -1):
+        ids = tuple(api.id for api in found[:n_docs])
+        text = build_prompt_text(task.instruction, [docs[i] for i in ids], config.prompt.system)
+        n_tokens = len(base.render(text))
+        if n_tokens <= config.prompt.max_tokens:
+            return Prompt(task.id, split, text, ids, n_tokens, len(found) - n_docs)
+    raise DataError(
+        f"task {task.id}: its instruction alone takes {n_tokens} tokens; raise prompt.max_tokens "
+        f"({config.prompt.max_tokens}) or shorten it"
+    )
+
+
+def recall(tasks: Sequence[Task], prompts: Sequence[Prompt]) -> float | None:
+    """Share of the tasks' apis whose docs are in their prompt; None where no task names apis."""
+    shown = {prompt.task_id: set(prompt.apis) for prompt in prompts}
+    hits = [api in shown[task.id] for task in tasks for api in task.apis]
+    return round(sum(hits) / len(hits), 4) if hits else None
+
+
+def copy_fixtures(folder: Path, tasks: Sequence[Task], into: Path) -> None:
+    """Copies the fixtures that the tasks name, so that the run's folder stands alone."""
+    for name in {task.fixture for task in tasks if task.fixture is not None}:
+        source, target = folder / name, into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)

@@ -1,0 +1,201 @@
+"""reward_model: preferences from score differences within a task, then a Bradley-Terry model of them.
+
+A step takes a few tasks, each with all its completions in one packed row; the loss runs over all pairs of those tasks,
+with the score difference as margin. Tasks held out by seed give the reported pair accuracy.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kohai import progress
+from kohai.config import Config
+from kohai.errors import TrainingError
+from kohai.judge import preferences
+from kohai.metrics import auc, spearman, wilson
+from kohai.models import adapters
+from kohai.models.base import Base, load_base
+from kohai.models.checkpoint import Checkpoint
+from kohai.models.losses import bradley_terry
+from kohai.models.packing import pack
+from kohai.models.reward import RewardHead, reward_group, rewards, save_head, score_group
+from kohai.models.tracking import Tracker
+from kohai.records import Completion, Feedback, Preference, Prompt
+from kohai.workspace import Workspace
+
+Pairs = Mapping[str, Sequence[Preference]]
+Codes = Mapping[str, Sequence[str]]
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
+    """Settings and inputs of this stage."""
+    settings = {
+        "reward_model": config.reward_model.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    inputs = [
+        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("sample", "completions.jsonl"),
+        workspace.path("feedback", "feedback.jsonl"),
+        workspace.path("sft", "adapter"),
+    ]
+    return settings, inputs
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Trains the adapter `reward` and its head.
+
+    Returns:
+        Pairs, held-out pair accuracy with interval, correlation with score and execution.
+
+    Raises:
+        TrainingError: no task has two completions that differ, or the loss is not a number.
+    """
+    settings = config.reward_model
+    base = load_base(config.model)
+    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
+    codes: dict[str, list[str]] = {}
+    for completion in workspace.read_records(Completion, "sample/completions.jsonl"):
+        codes.setdefault(completion.task_id, []).append(completion.code)
+    by_index = {(task, index): code for task, found in codes.items() for index, code in enumerate(found)}
+    chosen = preferences(feedback, by_index, settings.min_margin)
+    workspace.write_records("reward_model/preferences.jsonl", chosen)
+    pairs: dict[str, list[Preference]] = {}
+    for preference in chosen:
+        pairs.setdefault(preference.task_id, []).append(preference)
+    learned, held_out = split_tasks(sorted(pairs), settings.held_out, config.seed)
+    if not learned:
+        raise TrainingError(
+            "reward_model: no two completions of a task differ in score, so there are no preferences; "
+            "sample more (sample.n, sample.temperature) or lower reward_model.min_margin"
+        )
+    model = adapters.load(base, base.model, "reward", workspace.path("sft", "adapter"), trainable=True)
+    head = RewardHead(base.model.config.hidden_size).to(base.device)
+    with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
+        train(config, workspace, base, model, head, prompts, codes, pairs, learned, tracker)
+    scores: dict[str, list[float]] = {}
+    with (
+        progress.bar("reward-model scores", len(codes), unit="tasks") as bar,
+        adapters.merged(model, "reward") as plain,
+    ):
+        for task_id, found in codes.items():
+            scores[task_id] = score_group(base, plain, head, prompts[task_id], found)
+            bar.advance()
+    everything = torch.tensor([s for t in codes if t not in held_out for s in scores[t]])
+    head.mean.copy_(everything.mean())
+    head.deviation.copy_(everything.std(correction=0).clamp(min=1e-3))
+    adapters.save(model, "reward", workspace.path("reward_model", "adapter"))
+    save_head(head, workspace.path("reward_model", "head.safetensors"))
+    workspace.write_json("reward_model/scores.json", scores)
+    Checkpoint(workspace.path("reward_model", "checkpoint.pt")).remove()
+    return {
+        "pairs": len(chosen),
+        "tasks": len(pairs),
+        "tasks_without_pairs": len(codes) - len(pairs),
+        "pair_accuracy": pair_accuracy(pairs, scores, held_out),
+        "pair_accuracy_trained": pair_accuracy(pairs, scores, learned),
+    } | correlations(feedback, scores, held_out)
+
+
+def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Tasks to learn from and tasks held out."""
+    shuffled = list(tasks)
+    random.Random(seed).shuffle(shuffled)
+    n_held = round(share * len(shuffled))
+    return shuffled[n_held:], shuffled[:n_held]
+
+
+def train(
+    config: Config,
+    workspace: Workspace,
+    base: Base,
+    model: Any,
+    head: RewardHead,
+    prompts: Mapping[str, str],
+    codes: Codes,
+    pairs: Pairs,
+    learned: Sequence[str],
+    tracker: Tracker,
+) -> None:
+    """The loop: epochs over the learned tasks, a few tasks an update; resumes at the update where it was killed."""
+    settings = config.reward_model
+    adapters.activate(model, "reward", trainable=True)
+    weights = adapters.parameters(model, "reward")
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": weights, "lr": settings.learning_rate},
+            {"params": head.parameters(), "lr": settings.learning_rate},
+        ],
+        weight_decay=0.0,
+    )
+    batches = []
+    for epoch in range(settings.epochs):
+        order = list(learned)
+        random.Random(f"{config.seed}/{epoch}").shuffle(order)
+        batches += [order[i : i + settings.batch_tasks] for i in range(0, len(order), settings.batch_tasks)]
+    checkpoint = Checkpoint(workspace.path("reward_model", "checkpoint.pt"))
+    state = {"weights": weights, "head": head, "optimizer": optimizer}
+    start = checkpoint.restore(state)
+    with progress.bar("reward-model", len(batches), unit="update") as bar:
+        bar.advance(start)
+        for step in range(start, len(batches)):
+            warmth = min(1.0, (step + 1) / max(1, len(batches) // 10)) * (1 - step / len(batches))
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * warmth
+            n_pairs = sum(len(pairs[task_id]) for task_id in batches[step])
+            losses = []
+            for task_id in batches[step]:
+                packed = pack([reward_group(base, prompts[task_id], codes[task_id])], base.device)
+                reward = rewards(model.get_base_model(), head, packed)
+                chosen = torch.tensor([p.chosen for p in pairs[task_id]], device=base.device)
+                rejected = torch.tensor([p.rejected for p in pairs[task_id]], device=base.device)
+                margin = torch.tensor([p.margin for p in pairs[task_id]], device=base.device)
+                loss = bradley_terry(reward[chosen], reward[rejected], margin) * len(pairs[task_id]) / n_pairs
+                loss.backward()
+                losses.append(float(loss.detach()))
+            if not sum(losses) < float("inf"):
+                raise TrainingError(f"reward_model: the loss is not a number at update {step}; lower the learning rate")
+            torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            tracker.log(step + 1, {"loss": sum(losses)})
+            bar.advance(note=f"loss {sum(losses):.3f}")
+            if (step + 1) % 5 == 0:
+                checkpoint.save(step + 1, state)
+
+
+def pair_accuracy(pairs: Pairs, scores: Mapping[str, Sequence[float]], tasks: Sequence[str]) -> dict[str, Any] | None:
+    """Share of the tasks' preferences that the rewards order rightly."""
+    right = [scores[p.task_id][p.chosen] > scores[p.task_id][p.rejected] for task in tasks for p in pairs[task]]
+    if not right:
+        return None
+    interval = wilson(sum(right), len(right))
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+
+
+def correlations(
+    feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]], held_out: Sequence[str]
+) -> dict[str, Any]:
+    """On the held-out tasks: rank correlation with the score, and how well the reward tells what ran from what did not."""
+    known = [f for f in feedback if f.task_id in set(held_out) and f.score is not None and f.execution is not None]
+    judged = [f for f in known if f.execution is not None and f.execution.blame in ("none", "program")]
+    ran = [f.execution is not None and f.execution.kind == "ok" for f in judged]
+    value = {(f.task_id, f.index): scores[f.task_id][f.index] for f in known}
+    return {
+        "score_correlation": _rounded(
+            spearman([value[f.task_id, f.index] for f in known], [f.score or 0.0 for f in known])
+        ),
+        "execution_auc": _rounded(auc([value[f.task_id, f.index] for f in judged], ran)),
+        "held_out_completions": len(known),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,342 @@
+"""rl: PPO on practice tasks against the reward model, on one frozen base with four roles.
+
+A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, scores are
+standardised within each task; then clipped policy updates with per-token KL to the reference (the SFT model), and a value
+head with GAE. The sample stage's completions were drawn from the very policy that RL starts from, so they are the first
+rollouts, at no cost. What the final metric knows (the effect match) is never read here.
+
+A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kohai import progress
+from kohai.catalog import Catalog
+from kohai.code import extract_code
+from kohai.config import Config
+from kohai.errors import TrainingError
+from kohai.metrics import effect_match, executability, wilson
+from kohai.models import adapters
+from kohai.models.base import Base, load_base
+from kohai.models.checkpoint import Checkpoint
+from kohai.models.generate import generate
+from kohai.models.losses import KlController, group_standardised
+from kohai.models.packing import pack
+from kohai.models.ppo import Rollout, ValueHead, row_loss
+from kohai.models.reward import RewardHead, load_head, score_group
+from kohai.models.scoring import token_scores
+from kohai.models.tracking import Tracker
+from kohai.records import Prompt, Task
+from kohai.sandbox import Program, Sandbox
+from kohai.verify import check
+from kohai.workspace import Workspace
+
+
+@dataclass
+class Drawn:
+    """What was sampled for one task, before it is scored."""
+
+    task_id: str
+    completions: list[list[int]]
+    logprobs: list[list[float]]
+    finished: list[bool]
+
+
+@dataclass
+class Trainer:
+    """All that a step needs."""
+
+    config: Config
+    workspace: Workspace
+    base: Base
+    model: Any
+    reward_head: RewardHead
+    value_head: ValueHead
+    kl: KlController
+    prompts: Mapping[str, str]
+    tasks: Mapping[str, Task]
+    catalog: Catalog
+    docs: Mapping[str, str]
+    shown: Mapping[str, Sequence[str]]
+    sampled: Sequence[Drawn]
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
+    """Settings and inputs of this stage."""
+    settings = {
+        "rl": config.rl.model_dump(mode="json"),
+        "sample": config.sample.model_dump(mode="json"),
+        "sandbox": config.sandbox.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    inputs = [
+        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("sft", "adapter"),
+        workspace.path("sample", "tokens.json"),
+        workspace.path("reward_model", "adapter"),
+        workspace.path("reward_model", "head.safetensors"),
+    ]
+    return settings, inputs
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Trains the adapter `policy`.
+
+    Returns:
+        Steps, the last step's numbers, and the probe set before and after.
+
+    Raises:
+        TrainingError: the loss is not a number.
+    """
+    trainer = start(config, workspace)
+    settings = config.rl
+    weights = adapters.parameters(trainer.model, "policy")
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": weights, "lr": settings.learning_rate},
+            {"params": trainer.value_head.parameters(), "lr": settings.value_learning_rate},
+        ],
+        weight_decay=0.0,
+    )
+    control = {"kl_coef": trainer.kl.coefficient}
+    probes: dict[str, Any] = {}
+    state = {
+        "weights": weights,
+        "value_head": trainer.value_head,
+        "optimizer": optimizer,
+        "control": control,
+        "probes": probes,
+    }
+    checkpoint = Checkpoint(workspace.path("rl", "checkpoint.pt"))
+    first = checkpoint.restore(state)
+    trainer.kl.coefficient = control["kl_coef"]
+    numbers: dict[str, float] = {}
+    with (
+        Tracker(workspace.path("rl"), f"{config.run.name}-rl", config.report_to) as tracker,
+        progress.bar("rl", settings.steps, unit="steps") as bar,
+    ):
+        if first == 0:
+            probe(trainer, 0, probes)
+        bar.advance(first)
+        for step in range(first, settings.steps):
+            rollouts, numbers = collect(trainer, step)
+            numbers |= update(trainer, rollouts, weights, optimizer, step)
+            numbers["kl_coef"] = trainer.kl.coefficient
+            trainer.kl.update(numbers["kl"])
+            control["kl_coef"] = trainer.kl.coefficient
+            tracker.log(step + 1, {name: round(value, 6) for name, value in numbers.items()})
+            is_last = step + 1 == settings.steps
+            if settings.probe_every and ((step + 1) % settings.probe_every == 0 or is_last):
+                probe(trainer, step + 1, probes)
+            if (step + 1) % settings.checkpoint_every == 0 or is_last:
+                checkpoint.save(step + 1, state)
+            bar.advance(note=f"reward {numbers['reward']:+.2f}, KL {numbers['kl']:.2f}")
+    adapters.save(trainer.model, "policy", workspace.path("rl", "policy"))
+    lines = [probes[key] for key in sorted(probes, key=int)]
+    workspace.write_text("rl/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
+    checkpoint.remove()
+    return {"steps": settings.steps, "last": numbers, "probe_first": lines[:1], "probe_last": lines[-1:]}
+
+
+def start(config: Config, workspace: Workspace) -> Trainer:
+    """Loads the base once, with its roles: policy (a copy of the SFT adapter), reference, reward model, value head."""
+    base = load_base(config.model)
+    model = adapters.load(base, base.model, "policy", workspace.path("sft", "adapter"), trainable=True)
+    model = adapters.load(base, model, "sft", workspace.path("sft", "adapter"))
+    model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
+    prompts = [p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split in ("practice", "probe")]
+    tasks = workspace.read_records(Task, "prepare/tasks/practice.jsonl")
+    tasks += workspace.read_records(Task, "prepare/tasks/probe.jsonl")
+    sampled: dict[str, Drawn] = {}
+    for row in workspace.read_json("sample/tokens.json"):
+        drawn = sampled.setdefault(row["task_id"], Drawn(row["task_id"], [], [], []))
+        drawn.completions.append(row["ids"])
+        drawn.logprobs.append(row["logprobs"])
+        drawn.finished.append(row["ids"][-1] in base.stop_ids)
+    reuses = config.rl.reuse_samples and config.rl.sampling.temperature == config.sample.temperature
+    return Trainer(
+        config=config,
+        workspace=workspace,
+        base=base,
+        model=model,
+        reward_head=load_head(base, workspace.path("reward_model", "head.safetensors")),
+        value_head=ValueHead(base.model.config.hidden_size, config.seed).to(base.device),
+        kl=KlController(config.rl.kl_coef, config.rl.kl_target),
+        prompts={p.task_id: p.text for p in prompts},
+        tasks={t.id: t for t in tasks},
+        catalog=Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8")),
+        docs=workspace.read_json("prepare/docs.json"),
+        shown={p.task_id: p.apis for p in prompts},
+        sampled=list(sampled.values()) if reuses else [],
+    )
+
+
+def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
+    """A step's rollouts, scored; and numbers for the curves."""
+    settings = trainer.config.rl
+    drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
+    is_fresh = not drawn
+    if is_fresh:
+        drawn = draw(trainer, step)
+    references = reference_logprobs(trainer, drawn) if is_fresh else [one.logprobs for one in drawn]
+    raw, gated = score(trainer, drawn)
+    rollouts = []
+    for one, reference, scores in zip(drawn, references, raw, strict=True):
+        standardised = group_standardised(torch.tensor([scores]))[0]
+        prompt = trainer.base.render(trainer.prompts[one.task_id])
+        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, standardised))
+    everything = [value for scores in raw for value in scores]
+    lengths = [len(ids) for one in drawn for ids in one.completions]
+    return rollouts, {
+        "reward": sum(everything) / len(everything),
+        "length": sum(lengths) / len(lengths),
+        "gated_share": gated / len(everything),
+        "groups_without_signal": float(sum(bool((r.scores == 0).all()) for r in rollouts)),
+        "fresh": float(is_fresh),
+    }
+
+
+def draw(trainer: Trainer, step: int) -> list[Drawn]:
+    """Completions of the step's tasks from the policy as it is; tasks not sampled before come first."""
+    settings = trainer.config.rl
+    seen = {one.task_id for one in trainer.sampled}
+    unseen = [t for t in trainer.tasks if trainer.tasks[t].reference is None and t not in seen and t in trainer.prompts]
+    pool = unseen or sorted(seen)
+    random.Random(trainer.config.seed).shuffle(pool)
+    n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
+    at = (step - n_reused) * settings.tasks_per_step
+    chosen = [pool[(at + i) % len(pool)] for i in range(min(settings.tasks_per_step, len(pool)))]
+    with adapters.merged(trainer.model, "policy") as plain:
+        sampled = generate(
+            trainer.base,
+            plain,
+            [trainer.base.render(trainer.prompts[t]) for t in chosen],
+            n=settings.sampling.n,
+            temperature=settings.sampling.temperature,
+            max_new_tokens=settings.sampling.max_new_tokens,
+            batch_tokens=settings.sampling.batch_tokens,
+            seed=trainer.config.seed,
+            keys=[f"rl/{step}/{task_id}" for task_id in chosen],
+        )
+    return [
+        Drawn(task_id, [s.ids for s in group], [s.logprobs for s in group], [s.finished for s in group])
+        for task_id, group in zip(chosen, sampled, strict=True)
+    ]
+
+
+@torch.no_grad()
+def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[list[float]]]:
+    """Per completion token, what the reference gives it."""
+    results = []
+    with adapters.merged(trainer.model, "sft") as plain:
+        for one in drawn:
+            packed = pack([(trainer.base.render(trainer.prompts[one.task_id]), one.completions)], trainer.base.device)
+            values = token_scores(plain, packed, trainer.config.rl.sampling.temperature).logprobs
+            lengths = [len(ids) for ids in one.completions]
+            results.append([part.tolist() for part in values.split(lengths)])
+    return results
+
+
+def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], int]:
+    """Each completion's reward: the reward model's, or the floor where a gate is shut; and how many are gated."""
+    settings = trainer.config.rl
+    results, gated = [], 0
+    with adapters.merged(trainer.model, "reward") as plain:
+        for one in drawn:
+            codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
+            rewards = score_group(trainer.base, plain, trainer.reward_head, trainer.prompts[one.task_id], codes)
+            passes = [
+                done and is_allowed(trainer, one.task_id, code) for code, done in zip(codes, one.finished, strict=True)
+            ]
+            results.append([r if ok else min(r, settings.gate_floor) for r, ok in zip(rewards, passes, strict=True)])
+            gated += passes.count(False)
+    return results, gated
+
+
+def is_allowed(trainer: Trainer, task_id: str, code: str) -> bool:
+    """True where no gate says no."""
+    docs = "\n".join(trainer.docs[api] for api in trainer.shown[task_id])
+    verdicts = check(code, trainer.catalog, trainer.tasks[task_id].instruction, docs)
+    return not any(v.answer == "no" for v in verdicts if v.criterion in trainer.config.rl.gates)
+
+
+def update(
+    trainer: Trainer,
+    rollouts: Sequence[Rollout],
+    weights: Sequence[torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+) -> dict[str, float]:
+    """PPO's epochs over the step's rollouts; the numbers are those of the first epoch but for the KL, of the last."""
+    settings = trainer.config.rl
+    adapters.activate(trainer.model, "policy", trainable=True)
+    numbers: dict[str, float] = {}
+    n_minibatches = -(-len(rollouts) // settings.minibatch_tasks)
+    n_completions = sum(len(r.completions) for r in rollouts)
+    for epoch in range(settings.epochs):
+        order = list(rollouts)
+        random.Random(f"{trainer.config.seed}/{step}/{epoch}").shuffle(order)
+        totals: dict[str, float] = {}
+        for at in range(0, len(order), settings.minibatch_tasks):
+            minibatch = order[at : at + settings.minibatch_tasks]
+            n_tokens = sum(r.n_tokens for r in minibatch)
+            for rollout in minibatch:
+                loss, parts = row_loss(
+                    trainer.model,
+                    trainer.value_head,
+                    rollout,
+                    settings,
+                    trainer.kl.coefficient,
+                    rollout.n_tokens / n_tokens,
+                    trainer.base.device,
+                )
+                loss.backward()
+                for name, value in parts.items():
+                    totals[name] = totals.get(name, 0.0) + value / (n_completions if name == "kl" else n_minibatches)
+            norm = torch.nn.utils.clip_grad_norm_([*weights, *trainer.value_head.parameters()], settings.max_grad_norm)
+            if not torch.isfinite(norm):
+                raise TrainingError(
+                    f"rl: the gradient is not a number at step {step + 1}; the last checkpoint is whole. "
+                    "Lower rl.learning_rate and run again"
+                )
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        numbers = totals | {k: v for k, v in numbers.items() if k != "kl"}
+    return numbers
+
+
+def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
+    """Greedy answers to the probe tasks, run: executability and effect match at this step."""
+    tasks = [t for t in trainer.workspace.read_records(Task, "prepare/tasks/probe.jsonl") if t.id in trainer.prompts]
+    if not tasks:
+        return
+    settings, folder = trainer.config.rl.sampling, trainer.workspace.path("prepare")
+    with adapters.merged(trainer.model, "policy") as plain:
+        answers = generate(
+            trainer.base,
+            plain,
+            [trainer.base.render(trainer.prompts[t.id]) for t in tasks],
+            max_new_tokens=settings.max_new_tokens,
+            batch_tokens=settings.batch_tokens,
+        )
+    codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
+    programs = [Program(c, folder / t.fixture if t.fixture else None) for c, t in zip(codes, tasks, strict=True)]
+    with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
+        executions = sandbox.execute(programs)
+    matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
+    known = [m for m in matches if m is not None]
+    ran = executability(executions)
+    line: dict[str, Any] = {"step": step, "executability": {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n}}
+    if known:
+        line["effect_match"] = asdict(wilson(sum(known), len(known)))
+    probes[str(step)] = line

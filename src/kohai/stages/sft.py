@@ -1,0 +1,49 @@
+"""sft: fine-tune the base on the demo references, loss on the completion only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kohai.config import Config
+from kohai.models.base import load_base
+from kohai.models.tracking import Tracker
+from kohai.models.tuning import answer_ids, tune
+from kohai.records import Prompt, Task
+from kohai.workspace import Workspace
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
+    """Settings and inputs of this stage."""
+    settings = {
+        "sft": config.sft.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    return settings, [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "tasks", "demo.jsonl")]
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Trains the adapter `sft`.
+
+    Returns:
+        Updates, the loss at the end, trained tokens, dtype and device.
+    """
+    base = load_base(config.model)
+    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split == "demo"}
+    tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")
+    pairs = [(base.render(prompts[task.id]), answer_ids(base, task.reference or "")) for task in tasks]
+    with Tracker(workspace.path("sft"), f"{config.run.name}-sft", config.report_to) as tracker:
+        report = tune(
+            base,
+            pairs,
+            workspace.path("sft", "adapter"),
+            name="sft",
+            lora=config.sft.lora,
+            epochs=config.sft.epochs,
+            learning_rate=config.sft.learning_rate,
+            batch_size=config.sft.batch_size,
+            seed=config.seed,
+            tracker=tracker,
+        )
+    return report | {"dtype": str(base.dtype).removeprefix("torch."), "device": str(base.device)}
