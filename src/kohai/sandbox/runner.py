@@ -179,6 +179,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != NAME:
         trace = trace.tb_next
+    error.__traceback__ = trace
     sys.__excepthook__(type(error), error, trace)
     deepest, line = _frames(trace)
     if isinstance(error, SyntaxError) and line is None:

@@ -38,6 +38,7 @@ from kohai.sandbox.layers import Layers, probe
 from kohai.sandbox.packages import Package
 from kohai.sandbox.state import state_digest
 
+FLAGS = ("-P", "-s", "-S", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 CHILD_FILES = ("runner", "confine", "tree")
 
 
@@ -176,7 +177,7 @@ class Sandbox:
                 os.close(number)
             raise
         ended = process.run(
-            [packages.interpreter(), "-I", "-S", "-B", str(self._folder / "child" / "runner.pyc"), str(folder / "job")],
+            [packages.interpreter(), *FLAGS, str(self._folder / "child" / "runner.pyc"), str(folder / "job")],
             {"HOME": inside, "TMPDIR": "/tmp" if layers.spaces else inside}  # noqa: S108
             | {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
             home,
