@@ -24,12 +24,12 @@ CONFIG = SandboxConfig.model_validate(LIMITS)
 @pytest.fixture(scope="module", params=["best", "limits only"])
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox with all layers that this machine gives, and one with limits only."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "limits only":
-            patch.setattr(sandbox, "probe", lambda works: Layers())
-        with Sandbox((), CONFIG, "app.db") as found:
+    with Sandbox((), CONFIG, "app.db") as found:
+        with pytest.MonkeyPatch.context() as patch:
+            if request.param == "limits only":
+                patch.setattr(sandbox, "probe", lambda works: Layers())
             found.describe()
-            yield found
+        yield found
 
 
 def run(box: Sandbox, code: str, **rest: object) -> Execution:
@@ -117,7 +117,7 @@ while True:
 """
     started = time.monotonic()
     first, second = box.execute([Program("while True: pass"), Program(stubborn)])
-    assert outcome(first) == outcome(second) == ("timeout", "program")
+    assert outcome(first) == outcome(second) == ("timeout", "program"), (first, second)
     assert first.cpu_ms >= 950
     assert time.monotonic() - started < 8
 
@@ -354,7 +354,7 @@ def test_package_path(tmp_path: Path) -> None:
             good, bad = found.execute(
                 [Program("import wares\nprint(wares.sell(4))"), Program("import wares\nwares.buy()")]
             )
-            assert good.stdout == "8\n"
+            assert good.stdout == "8\n", good
             assert outcome(bad) == ("unknown_attribute", "program")
     assert [path.name for path in package.iterdir()] == ["__init__.py"]
     with pytest.raises(DataError, match="no such folder"):

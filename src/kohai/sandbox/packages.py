@@ -37,8 +37,9 @@ def prepare(path: Path, folder: Path) -> Package:
     Nothing of it is imported or run; what does not compile is left for the programs to meet.
     """
     is_package = (path / "__init__.py").exists()
+    inside = f"/packages/{folder.name}/{path.name}"
     if not is_package or sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) > COPY_LIMIT_BYTES:
-        return Package(path, str(path), is_package)
+        return Package(path, inside, is_package)
     copy = folder / path.name
     shutil.copytree(path, copy, ignore=shutil.ignore_patterns("__pycache__"), ignore_dangling_symlinks=True)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -51,7 +52,7 @@ def prepare(path: Path, folder: Path) -> Package:
         )
     for file in (copy, *copy.rglob("*")):
         file.chmod(0o755 if file.is_dir() else 0o644)
-    return Package(copy, f"/packages/{folder.name}/{path.name}", True)
+    return Package(copy, inside, True)
 
 
 def interpreter() -> str:

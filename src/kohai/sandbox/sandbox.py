@@ -12,6 +12,7 @@ network.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import marshal
@@ -269,6 +270,7 @@ def _read_report(data: bytes, nonce: str) -> tuple[dict[str, object] | None, boo
     return report, False
 
 
+@functools.cache
 def _interpreter_folders() -> tuple[str, ...]:
     """Where the interpreter and its library lie."""
     folders = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ class Fixtures:
         self._folder = folder
         self._state = state
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
         self._ready: dict[tuple[str, int, int], Path] = {}
 
     def put(self, fixture: Path, into: Path) -> None:
@@ -49,11 +51,11 @@ class Fixtures:
         key = (str(script.resolve()), found.st_mtime_ns, found.st_size)
         with self._lock:
             if key not in self._ready:
-                self._ready[key] = self._build(script, len(self._ready))
+                self._ready[key] = self._build(script)
             return self._ready[key]
 
-    def _build(self, script: Path, number: int) -> Path:
-        folder = self._folder / str(number)
+    def _build(self, script: Path) -> Path:
+        folder = self._folder / str(next(self._numbers))
         folder.mkdir(parents=True)
         path = folder / str(self._state)
         connection = sqlite3.connect(path)

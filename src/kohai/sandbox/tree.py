@@ -22,7 +22,7 @@ SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, ATTR_RDONLY, ATTR_NOSUID = 442, -100,
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/etc/ld.so.cache")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 FILES = 4096
-FOLDER_FACTOR = 4  # a program's folder holds that many times its largest file
+WRITABLE = (("/tmp", 1), ("/dev/shm", 1), (BOX, 4))  # noqa: S108 - each holds so many times a program's largest file
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,6 +32,11 @@ def build(job: dict[str, Any]) -> None:
     root = job["root"]
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for name in ("/proc", "/tmp", "/dev/shm", BOX):  # noqa: S108
+        os.makedirs(root + name, exist_ok=True)  # noqa: PTH103
+    for name, factor in WRITABLE:
+        options = f"size={factor * job['file_bytes']},mode=1777,nr_inodes={FILES}"
+        _mount("tmpfs", root + name, "tmpfs", MS_NOSUID | MS_NODEV, options)
     shown: list[str] = []
     for source, path in (*((path, path) for path in SYSTEM + DEVICES), *job["visible"]):
         if any(path == other or path.startswith(other + "/") for other in shown) or not os.path.lexists(source):
@@ -41,17 +46,9 @@ def build(job: dict[str, Any]) -> None:
         else:
             _bind(source, root + path)
         shown.append(path)
-    for name in ("/proc", "/tmp", "/dev/shm", BOX):  # noqa: S108
-        os.makedirs(root + name, exist_ok=True)  # noqa: PTH103
-    attributes = (ctypes.c_uint64 * 4)(ATTR_RDONLY | ATTR_NOSUID, 0, 0, 0)
-    size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    done = _libc.syscall(
-        ctypes.c_long(SYS_MOUNT_SETATTR), AT_FDCWD, root.encode(), ctypes.c_uint(AT_RECURSIVE), attributes, size
-    )
-    _check(done, "mount_setattr")
-    for name, bytes_ in (("/tmp", 1), ("/dev/shm", 1), (BOX, FOLDER_FACTOR)):  # noqa: S108
-        options = f"size={bytes_ * job['file_bytes']},mode=1777,nr_inodes={FILES}"
-        _mount("tmpfs", root + name, "tmpfs", MS_NOSUID | MS_NODEV, options)
+    _change(root, AT_RECURSIVE, ATTR_RDONLY | ATTR_NOSUID, 0)
+    for name, _ in WRITABLE:
+        _change(root + name, 0, 0, ATTR_RDONLY)
     _copy_in(job["scratch"], root + BOX)
     if job["fresh_proc"]:
         _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV)
@@ -117,6 +114,14 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, option
     values = [value.encode() if value is not None else None for value in (source, target, kind, options)]
     done = _libc.mount(values[0], values[1], values[2], ctypes.c_ulong(flags), values[3])
     _check(done, f"mount {target}")
+
+
+def _change(path: str, flags: int, add: int, remove: int) -> None:
+    """Sets and clears attributes of a mount (and, recursively, of those below it)."""
+    attributes = (ctypes.c_uint64 * 4)(add, remove, 0, 0)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    number = ctypes.c_long(SYS_MOUNT_SETATTR)
+    _check(_libc.syscall(number, AT_FDCWD, path.encode(), ctypes.c_uint(flags), attributes, size), "mount_setattr")
 
 
 def _check(done: int, what: str) -> None:
