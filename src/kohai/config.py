@@ -81,11 +81,12 @@ class ModelConfig(_Section):
 
 
 class LoraConfig(_Section):
-    """A low-rank adapter (arXiv 2106.09685) on all linear layers."""
+    """A low-rank adapter (arXiv 2106.09685) on the linear layers of the model's blocks."""
 
     r: Positive = Field(16, description="Rank.")
     alpha: Above0 = Field(32.0, description="Scale: the update is multiplied by alpha / r.")
     first_layer: Natural = Field(0, description="Lower layers stay as they are: cheaper to train.")
+    modules: tuple[str, ...] = Field((), description="Names of the linear layers adapted in each block; empty = all.")
 
 
 class SftConfig(_Section):
@@ -157,9 +158,9 @@ class FeedbackConfig(_Section):
 
 
 class RewardModelConfig(_Section):
-    """Bradley-Terry reward model on the preferences."""
+    """Bradley-Terry reward model on the preferences; its adapter starts as the SFT model's, of the same shape."""
 
-    lora: LoraConfig = LoraConfig()
+    docs: bool = Field(False, description="It reads the prompt's api docs too, not only the instruction; dearer.")
     epochs: Positive = Field(1, description="Passes over the judged completions.")
     learning_rate: Above0 = Field(4e-4, description="Peak.")
     batch_tasks: Positive = Field(4, description="Tasks per update, each with all its completions.")

@@ -16,7 +16,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from kohai.config import LoraConfig
-from kohai.errors import DataError
+from kohai.errors import ConfigError, DataError
 from kohai.models.base import Base
 from kohai.workspace import writing
 
@@ -37,7 +37,7 @@ def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
     settings = peft.LoraConfig(
         r=config.r,
         lora_alpha=config.alpha,
-        target_modules=_linear_names(base.model),
+        target_modules=_linear_names(base.model, config.modules),
         layers_to_transform=layers,
         task_type="CAUSAL_LM",
         lora_dropout=0.0,
@@ -71,13 +71,12 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
 
 def save(model: Any, name: str, folder: Path) -> None:
     """Writes one adapter in peft's format: whole or absent."""
-    with writing(folder) as temporary:
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            model.save_pretrained(scratch, selected_adapters=[name])
-            inner = Path(scratch) / name
-            (inner if inner.exists() else Path(scratch)).rename(temporary)
-            if not inner.exists():
-                Path(scratch).mkdir(exist_ok=True)
+    with writing(folder) as temporary, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        model.save_pretrained(scratch, selected_adapters=[name])
+        inner = Path(scratch) / name
+        (inner if inner.exists() else Path(scratch)).rename(temporary)
+        if not inner.exists():
+            Path(scratch).mkdir(exist_ok=True)
 
 
 def activate(model: Any, name: str, trainable: bool = False) -> None:
@@ -124,11 +123,18 @@ def merged(model: Any, name: str | None) -> Iterator[Any]:
                 weight.data = data
 
 
-def _linear_names(model: Any) -> list[str]:
-    """Names of the linear layers inside the blocks; the output layer is left out."""
+def _linear_names(model: Any, wanted: tuple[str, ...]) -> list[str]:
+    """Names of the linear layers inside the blocks, all or those `wanted`; the output layer is left out.
+
+    Raises:
+        ConfigError: the model has no layer of a wanted name.
+    """
     names = {
         path.rsplit(".", 1)[-1]
         for path, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D"
-    }
-    return sorted(names - {"lm_head"})
+    } - {"lm_head"}
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise ConfigError(f"lora.modules: this model has no {', '.join(unknown)}; it has {', '.join(sorted(names))}")
+    return sorted(wanted or names)

@@ -70,7 +70,7 @@ def generate(
     keys: Sequence[str] | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> list[list[Sampled]]:
-    """n completions of each prompt, in order.
+    """N completions of each prompt, in order.
 
     Args:
         base: The base (tokenizer, stop tokens).
@@ -131,7 +131,7 @@ def _decode(
     max_new: int,
     streams: list[torch.Tensor],
 ) -> list[Sampled]:
-    """n rows a prompt, all decoded side by side; rows leave the batch when they end."""
+    """N rows a prompt, all decoded side by side; rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
     cache = _Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
     last = _prefill(base, backbone, prompts, cache)

@@ -1,6 +1,6 @@
 """The reward model: an adapter and a linear head on the base that score a program for a prompt (Bradley-Terry).
 
-It reads the policy's own prompt, then the program; the hidden state of the program's last token goes through the head.
+It reads the instruction (with `reward_model.docs` the policy's whole prompt), then the program; the hidden state of the program's last token goes through the head.
 Rewards are standardised by the mean and deviation they had on the training completions.
 """
 
@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kohai.config import RewardModelConfig
 from kohai.errors import DataError
 from kohai.models.base import Base
 from kohai.models.packing import Group, Packed, pack
@@ -36,6 +37,11 @@ class RewardHead(torch.nn.Module):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Rewards of hidden states."""
         return (self.linear(hidden.float()).squeeze(-1) - self.mean) / self.deviation
+
+
+def read_by_reward_model(settings: RewardModelConfig, instruction: str, prompt: str) -> str:
+    """What the reward model reads before a program."""
+    return prompt if settings.docs else instruction
 
 
 def reward_group(base: Base, prompt: str, codes: Sequence[str]) -> Group:

@@ -19,7 +19,7 @@ from kohai.metrics import effect_match, exact_api
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
-from kohai.models.reward import load_head, score_group
+from kohai.models.reward import load_head, read_by_reward_model, score_group
 from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.workspace import Workspace, digest_path
@@ -38,6 +38,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     settings = {
         "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
         "sample": config.sample.model_dump(mode="json"),
+        "reward_docs": config.reward_model.docs,
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
@@ -71,7 +72,9 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         for arm, found in codes.items():
             evaluations += evaluated(workspace, sandbox, catalog, arm, wanted, found)
         known = [(split, task) for split, task in wanted if task.reference is not None]
-        references = evaluated(workspace, sandbox, catalog, "reference", known, [task.reference or "" for _, task in known])
+        references = evaluated(
+            workspace, sandbox, catalog, "reference", known, [task.reference or "" for _, task in known]
+        )
     workspace.write_records("evaluate/evaluations.jsonl", evaluations)
     workspace.write_records("evaluate/references.jsonl", references)
     return {"tasks": {split: len(found) for split, found in tasks.items()}, "arms": list(config.evaluate.arms)}
@@ -100,7 +103,7 @@ def arm_codes(
     if parts is not None:
         model = adapters.load(base, model, arm, workspace.path(*parts))
     if arm == "best_of_n":
-        codes = best_of_n(config, workspace, base, model, texts, [task.id for _, task in wanted])
+        codes = best_of_n(config, workspace, base, model, texts, wanted)
     else:
         codes = [group[0] for group in answers(config, base, model, None if parts is None else arm, arm, texts)]
     if parts is not None:
@@ -111,30 +114,56 @@ def arm_codes(
 
 
 def answers(
-    config: Config, base: Base, model: Any, adapter: str | None, label: str, texts: Sequence[str], n: int = 1,
-    temperature: float = 0.0, keys: Sequence[str] | None = None,
+    config: Config,
+    base: Base,
+    model: Any,
+    adapter: str | None,
+    label: str,
+    texts: Sequence[str],
+    n: int = 1,
+    temperature: float = 0.0,
+    keys: Sequence[str] | None = None,
 ) -> list[list[str]]:
     """Programs for prompts, n each."""
     settings = config.sample
     with progress.bar(f"evaluate {label}", len(texts), unit="tasks") as bar, adapters.merged(model, adapter) as plain:
         drawn = generate(
-            base, plain, [base.render(text) for text in texts], n=n, temperature=temperature,
-            max_new_tokens=settings.max_new_tokens, batch_tokens=settings.batch_tokens, seed=config.seed, keys=keys,
+            base,
+            plain,
+            [base.render(text) for text in texts],
+            n=n,
+            temperature=temperature,
+            max_new_tokens=settings.max_new_tokens,
+            batch_tokens=settings.batch_tokens,
+            seed=config.seed,
+            keys=keys,
             on_done=lambda done: bar.advance(done - bar.done),
         )
     return [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
 
 
 def best_of_n(
-    config: Config, workspace: Workspace, base: Base, model: Any, texts: Sequence[str], keys: Sequence[str]
+    config: Config,
+    workspace: Workspace,
+    base: Base,
+    model: Any,
+    texts: Sequence[str],
+    wanted: Sequence[tuple[str, Task]],
 ) -> list[str]:
     """Of n samples a task the one that the reward model likes best."""
-    groups = answers(config, base, model, "best_of_n", "best_of_n", texts, config.evaluate.n_best, config.sample.temperature, keys)
+    keys = [task.id for _, task in wanted]
+    groups = answers(
+        config, base, model, "best_of_n", "best_of_n", texts, config.evaluate.n_best, config.sample.temperature, keys
+    )
     model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
     head = load_head(base, workspace.path("reward_model", "head.safetensors"))
     chosen = []
-    with progress.bar("evaluate best_of_n: rewards", len(texts), unit="tasks") as bar, adapters.merged(model, "reward") as plain:
-        for text, group in zip(texts, groups, strict=True):
+    with (
+        progress.bar("evaluate best_of_n: rewards", len(texts), unit="tasks") as bar,
+        adapters.merged(model, "reward") as plain,
+    ):
+        for prompt, group, (_, task) in zip(texts, groups, wanted, strict=True):
+            text = read_by_reward_model(config.reward_model, task.instruction, prompt)
             rewards = score_group(base, plain, head, text, group)
             chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
             bar.advance()
@@ -142,12 +171,18 @@ def best_of_n(
 
 
 def evaluated(
-    workspace: Workspace, sandbox: Sandbox, catalog: Catalog, arm: str, wanted: Sequence[tuple[str, Task]], codes: Sequence[str]
+    workspace: Workspace,
+    sandbox: Sandbox,
+    catalog: Catalog,
+    arm: str,
+    wanted: Sequence[tuple[str, Task]],
+    codes: Sequence[str],
 ) -> list[Evaluation]:
     """Runs an arm's programs and measures them."""
     folder = workspace.path("prepare")
     programs = [
-        Program(code, folder / task.fixture if task.fixture else None) for code, (_, task) in zip(codes, wanted, strict=True)
+        Program(code, folder / task.fixture if task.fixture else None)
+        for code, (_, task) in zip(codes, wanted, strict=True)
     ]
     with progress.bar(f"execute {arm}", len(programs), unit="programs") as bar:
         executions = sandbox.execute(programs, lambda done: bar.advance(done - bar.done))

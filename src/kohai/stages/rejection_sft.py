@@ -48,19 +48,36 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     for item in feedback:
         ran = item.execution is not None and item.execution.kind == "ok"
-        if ran and item.score is not None and item.score > (best[item.task_id].score or 0.0 if item.task_id in best else -1.0):
+        if (
+            ran
+            and item.score is not None
+            and item.score > (best[item.task_id].score or 0.0 if item.task_id in best else -1.0)
+        ):
             best[item.task_id] = item
     if not best:
-        raise TrainingError("rejection_sft: no completion of any task ran to its end; train SFT longer, or leave the arm "
-                            "out of evaluate.arms")
+        raise TrainingError(
+            "rejection_sft: no completion of any task ran to its end; train SFT longer, or leave the arm "
+            "out of evaluate.arms"
+        )
     pairs = [
         (base.render(prompts[task_id]), answer_ids(base, codes[task_id, item.index])) for task_id, item in best.items()
     ]
     settings = config.rejection_sft
     with Tracker(workspace.path("rejection_sft"), f"{config.run.name}-rejection", config.report_to) as tracker:
         report = tune(
-            base, pairs, workspace.path("rejection_sft", "adapter"), name="rejection", lora=settings.lora,
-            epochs=settings.epochs, learning_rate=settings.learning_rate, batch_size=settings.batch_size,
-            seed=config.seed, tracker=tracker, start_from=workspace.path("sft", "adapter"),
+            base,
+            pairs,
+            workspace.path("rejection_sft", "adapter"),
+            name="rejection",
+            lora=settings.lora,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            seed=config.seed,
+            tracker=tracker,
+            start_from=workspace.path("sft", "adapter"),
         )
-    return report | {"tasks": len(best), "tasks_without_a_running_completion": len({f.task_id for f in feedback}) - len(best)}
+    return report | {
+        "tasks": len(best),
+        "tasks_without_a_running_completion": len({f.task_id for f in feedback}) - len(best),
+    }

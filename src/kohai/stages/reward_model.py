@@ -23,9 +23,9 @@ from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
-from kohai.models.reward import RewardHead, reward_group, rewards, save_head, score_group
+from kohai.models.reward import RewardHead, read_by_reward_model, reward_group, rewards, save_head, score_group
 from kohai.models.tracking import Tracker
-from kohai.records import Completion, Feedback, Preference, Prompt
+from kohai.records import Completion, Feedback, Preference, Prompt, Task
 from kohai.workspace import Workspace
 
 Pairs = Mapping[str, Sequence[Preference]]
@@ -59,7 +59,12 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """
     settings = config.reward_model
     base = load_base(config.model)
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    instructions = {t.id: t.instruction for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+    prompts = {
+        p.task_id: read_by_reward_model(settings, instructions[p.task_id], p.text)
+        for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")
+        if p.split == "practice"
+    }
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     codes: dict[str, list[str]] = {}
     for completion in workspace.read_records(Completion, "sample/completions.jsonl"):

@@ -32,7 +32,7 @@ from kohai.models.generate import generate
 from kohai.models.losses import KlController, group_standardised
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
-from kohai.models.reward import RewardHead, load_head, score_group
+from kohai.models.reward import RewardHead, load_head, read_by_reward_model, score_group
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.records import Prompt, Task
@@ -75,6 +75,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     settings = {
         "rl": config.rl.model_dump(mode="json"),
         "sample": config.sample.model_dump(mode="json"),
+        "reward_docs": config.reward_model.docs,
         "sandbox": config.sandbox.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
@@ -254,7 +255,10 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
     with adapters.merged(trainer.model, "reward") as plain:
         for one in drawn:
             codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
-            rewards = score_group(trainer.base, plain, trainer.reward_head, trainer.prompts[one.task_id], codes)
+            text = read_by_reward_model(
+                trainer.config.reward_model, trainer.tasks[one.task_id].instruction, trainer.prompts[one.task_id]
+            )
+            rewards = score_group(trainer.base, plain, trainer.reward_head, text, codes)
             passes = [
                 done and is_allowed(trainer, one.task_id, code) for code, done in zip(codes, one.finished, strict=True)
             ]
@@ -336,7 +340,10 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
-    line: dict[str, Any] = {"step": step, "executability": {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n}}
+    line: dict[str, Any] = {
+        "step": step,
+        "executability": {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n},
+    }
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
     probes[str(step)] = line
