@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from kohai import progress, report
@@ -54,7 +55,7 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
                 continue
             stage = importlib.import_module(f"kohai.stages.{name}")
             settings, inputs = stage.depends(config, workspace)
-            manifest, skipped = run_stage(workspace, name, settings, inputs, lambda s=stage: s.run(config, workspace))
+            manifest, skipped = run_stage(workspace, name, settings, inputs, partial(stage.run, config, workspace))
             reports[name] = manifest["report"]
             progress.say(f"{name}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
     return reports

@@ -211,7 +211,8 @@ def _prefill(base: Base, backbone: Any, prompts: list[Sequence[int]], cache: _Ca
 
 def _shrink(cache: _Cache, going: torch.Tensor) -> None:
     """Drops rows that ended, and prompts none of whose rows go on."""
-    assert cache.slots is not None and cache.bias is not None
+    assert cache.slots is not None
+    assert cache.bias is not None
     slots = cache.slots[going]
     prompt = slots // cache.width
     kept, renumbered = prompt.unique(return_inverse=True)
@@ -265,7 +266,8 @@ def _attend(
     own_keys, own_values = cache.keys[layer], cache.values[layer]
     own_keys[:, :, cache.step] = key[:, :, 0]
     own_values[:, :, cache.step] = value[:, :, 0]
-    assert cache.slots is not None and cache.bias is not None
+    assert cache.slots is not None
+    assert cache.bias is not None
     shared = cache.n_prompts * cache.width
     group = n_heads // n_keys
     q = query.reshape(n_rows, n_keys, group, size) * (size**-0.5 if scaling is None else scaling)

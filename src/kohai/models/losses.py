@@ -1,7 +1,8 @@
 """The mathematics of PPO and of the reward model: pure functions of tensors.
 
-Shapes: B completions, padded to T tokens; `mask` (B, T) is True on real tokens. Sources: PPO arXiv 1707.06347, GAE arXiv
-1506.02438, KL-shaped rewards and adaptive coefficient arXiv 1909.08593, Bradley-Terry with margin arXiv 2307.09288.
+Shapes: B completions, padded to T tokens; `mask` (B, T) is True on real tokens. Sources: PPO arXiv 1707.06347, GAE
+arXiv 1506.02438, KL-shaped rewards and adaptive coefficient arXiv 1909.08593, Bradley-Terry with margin arXiv
+2307.09288.
 """
 
 from __future__ import annotations

@@ -32,11 +32,11 @@ ROW_TOKENS = 1024
 
 @dataclass(frozen=True)
 class Calibration:
-    """probability of yes = 1 / (1 + exp(-(slope * score + intercept))), and how well that told `n` references from `n_mutants`."""
+    """probability of yes = 1 / (1 + exp(-(slope * score + intercept))); how well it told references from mutants."""
 
     slope: float
     intercept: float
-    auc: float
+    auc: float | None
     balanced_accuracy: float
     n: int
     n_mutants: int
@@ -50,7 +50,7 @@ class Calibration:
         """Of yes."""
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, self.slope * score + self.intercept))))
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | None]:
         """JSON values, the threshold with them."""
         return asdict(self) | {"threshold": self.threshold}
 

@@ -1,7 +1,8 @@
-"""The reward model: an adapter and a linear head on the base that score a program for a prompt (Bradley-Terry).
+"""The reward model: an adapter and a linear head on the base that score a program (Bradley-Terry).
 
-It reads the instruction (with `reward_model.docs` the policy's whole prompt), then the program; the hidden state of the program's last token goes through the head.
-Rewards are standardised by the mean and deviation they had on the training completions.
+It reads the instruction (with `reward_model.docs` the policy's whole prompt), then the program; the hidden state of the
+program's last token goes through the head. Rewards are standardised by the mean and deviation they had on the training
+completions.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def rewards(plain: Any, head: RewardHead, packed: Packed) -> torch.Tensor:
 @torch.no_grad()
 def score_group(base: Base, plain: Any, head: RewardHead, prompt: str, codes: Sequence[str]) -> list[float]:
     """Rewards of the programs for one prompt."""
-    return rewards(plain, head, pack([reward_group(base, prompt, codes)], base.device)).tolist()  # type: ignore[no-any-return]
+    return rewards(plain, head, pack([reward_group(base, prompt, codes)], base.device)).tolist()
 
 
 def save_head(head: RewardHead, path: Path) -> None:

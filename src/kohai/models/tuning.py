@@ -1,7 +1,7 @@
 """Supervised fine-tuning of one adapter on pairs of prompt and answer, by TRL's SFTTrainer.
 
-Used for the policy (instruction -> code), for the reviewer (code -> instruction), and for rejection sampling. The loss is
-on the answer's tokens only. A killed run continues from its last checkpoint.
+Used for the policy (instruction -> code), for the reviewer (code -> instruction), and for rejection sampling. The loss
+is on the answer's tokens only. A killed run continues from its last checkpoint.
 
 What TRL's trainer does not do on a CPU, and is done here: pairs are packed instead of padded, and logits are made for
 answer tokens only (its own loss makes them for every position, twice; a third of the time at 135M).
@@ -167,7 +167,7 @@ def _packed(rows: Sequence[dict[str, list[int]]], base: Base) -> dict[str, Any]:
 def _packed_trainer(trl: Any) -> Any:
     """SFTTrainer with the loss of packed rows."""
 
-    class PackedTrainer(trl.SFTTrainer):  # type: ignore[misc, name-defined]  # made where trl is loaded
+    class PackedTrainer(trl.SFTTrainer):  # type: ignore[misc]  # made where trl is loaded
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
@@ -181,8 +181,8 @@ def _packed_trainer(trl: Any) -> Any:
 def _watcher(transformers: Any, tracker: Tracker, bar: Any) -> Any:
     """A callback that passes the trainer's log lines on, and stops at a loss that is not a number."""
 
-    class Watcher(transformers.TrainerCallback):  # type: ignore[misc, name-defined]  # made where transformers is loaded
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+    class Watcher(transformers.TrainerCallback):  # type: ignore[misc]  # made where transformers is loaded
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if logs is None or "loss" not in logs:
                 return
             if logs["loss"] != logs["loss"]:

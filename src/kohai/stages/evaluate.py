@@ -69,8 +69,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
     with Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox:
         evaluations = []
-        for arm, found in codes.items():
-            evaluations += evaluated(workspace, sandbox, catalog, arm, wanted, found)
+        for name, found in codes.items():
+            evaluations += evaluated(workspace, sandbox, catalog, name, wanted, found)
         known = [(split, task) for split, task in wanted if task.reference is not None]
         references = evaluated(
             workspace, sandbox, catalog, "reference", known, [task.reference or "" for _, task in known]

@@ -60,9 +60,11 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """
     rubric = load_rubric(config.feedback.rubric)
     cases = executed_cases(config, workspace)
-    with answerer(config, workspace) as (judging, report):
-        with progress.bar("feedback", len(cases), unit="completions") as bar:
-            feedback = judge(rubric, cases, judging, config.feedback.soft, lambda done: bar.advance(done))
+    with (
+        answerer(config, workspace) as (judging, report),
+        progress.bar("feedback", len(cases), unit="completions") as bar,
+    ):
+        feedback = judge(rubric, cases, judging, config.feedback.soft, lambda done: bar.advance(done))
     answers = {
         c.id: Counter(v.answer for f in feedback for v in f.verdicts if v.criterion == c.id) for c in rubric.criteria
     }
@@ -139,7 +141,10 @@ def answerer(config: Config, workspace: Workspace) -> Iterator[tuple[Answerer, d
     with adapters.merged(model, "reviewer") as plain:
         calibration = calibrated(config, workspace, lambda pairs: review(base, plain, pairs))
         workspace.write_json("feedback/calibration.json", calibration.as_dict())
-        report = {"judge": "reviewer", "calibration": {k: round(v, 4) for k, v in calibration.as_dict().items()}}
+        report = {
+            "judge": "reviewer",
+            "calibration": {k: None if v is None else round(v, 4) for k, v in calibration.as_dict().items()},
+        }
         yield Reviewer(base, plain, calibration), report
 
 

@@ -188,7 +188,7 @@ def pair_accuracy(pairs: Pairs, scores: Mapping[str, Sequence[float]], tasks: Se
 def correlations(
     feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]], held_out: Sequence[str]
 ) -> dict[str, Any]:
-    """On the held-out tasks: rank correlation with the score, and how well the reward tells what ran from what did not."""
+    """On the held-out tasks: rank correlation with the score, and how well the reward tells what ran."""
     known = [f for f in feedback if f.task_id in set(held_out) and f.score is not None and f.execution is not None]
     judged = [f for f in known if f.execution is not None and f.execution.blame in ("none", "program")]
     ran = [f.execution is not None and f.execution.kind == "ok" for f in judged]
