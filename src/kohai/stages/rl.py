@@ -2,8 +2,8 @@
 
 A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, scores are
 standardised within each task; then clipped policy updates with per-token KL to the reference (the SFT model), and a
-value head with GAE. The sample stage's completions were drawn from the very policy that RL starts from, so they are the first
-rollouts, at no cost. What the final metric knows (the effect match) is never read here.
+value head with GAE. The sample stage's completions were drawn from the very policy that RL starts from, so they are
+the first rollouts, at no cost. What the final metric knows (the effect match) is never read here.
 
 A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
 """
