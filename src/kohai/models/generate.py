@@ -68,9 +68,10 @@ def generate(
     batch_tokens: int,
     seed: int = 0,
     keys: Sequence[str] | None = None,
+    greedy_first: bool = False,
     on_done: Callable[[int], None] | None = None,
 ) -> list[list[Sampled]]:
-    """N completions of each prompt, in order.
+    """Draws n completions of each prompt, in order.
 
     Args:
         base: The base (tokenizer, stop tokens).
@@ -82,6 +83,7 @@ def generate(
         batch_tokens: Prompt plus completion tokens held at a time.
         seed: Of the random streams.
         keys: Names of the prompts' random streams; their positions by default.
+        greedy_first: The first of the n completions takes the likeliest tokens, whatever the temperature.
         on_done: Called with the number of prompts that are done.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
@@ -89,8 +91,10 @@ def generate(
     done = 0
     for batch in _batches(order, prompts, n, max_new_tokens, batch_tokens):
         streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
+        first = 0.0 if greedy_first else temperature
+        temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
         with _attention(model):
-            sampled = _decode(base, model, [prompts[i] for i in batch], n, temperature, max_new_tokens, streams)
+            sampled = _decode(base, model, [prompts[i] for i in batch], n, temperatures, max_new_tokens, streams)
         for place, i in enumerate(batch):
             results[i] = sampled[place * n : (place + 1) * n]
         done += len(batch)
@@ -127,11 +131,11 @@ def _decode(
     model: Any,
     prompts: list[Sequence[int]],
     n: int,
-    temperature: float,
+    temperatures: torch.Tensor,
     max_new: int,
     streams: list[torch.Tensor],
 ) -> list[Sampled]:
-    """N rows a prompt, all decoded side by side; rows leave the batch when they end."""
+    """Decodes n rows a prompt side by side, each at its temperature (R,); rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
     cache = _Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
     last = _prefill(base, backbone, prompts, cache)
@@ -147,7 +151,7 @@ def _decode(
     hidden = last.repeat_interleave(n, dim=0)  # (R, E)
     any_mask = torch.zeros((1, 1, 1, 1), dtype=base.dtype, device=base.device)
     for step in range(max_new):
-        token, logprob = _draw(head(hidden).float(), temperature, uniform[alive, step])
+        token, logprob = _draw(head(hidden).float(), temperatures[alive], uniform[alive, step])
         ids[alive, step], logprobs[alive, step] = token, logprob
         stopped = torch.isin(token, stops)
         ended[alive[stopped]] = True
@@ -175,15 +179,15 @@ def _sampled(ids: list[int], logprobs: list[float], ended: bool, base: Base) -> 
     return Sampled(ids[:length], logprobs[:length], ended)
 
 
-def _draw(logits: torch.Tensor, temperature: float, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token a row (R, V) and its log-probability; inverse of the cumulative distribution at `uniform`."""
-    if temperature == 0.0:
-        token = logits.argmax(-1)
-    else:
-        logits = logits / temperature
+def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token a row (R, V) and its log-probability: the inverse of the cumulative distribution at `uniform` (R,)."""
+    is_greedy = temperatures == 0.0
+    logits = logits / torch.where(is_greedy, 1.0, temperatures)[:, None]
+    token = logits.argmax(-1)
+    if not bool(is_greedy.all()):
         cumulative = logits.softmax(-1).cumsum(-1)
-        token = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None]).squeeze(-1)
-        token = token.clamp(max=logits.shape[-1] - 1)
+        drawn = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None]).squeeze(-1)
+        token = torch.where(is_greedy, token, drawn.clamp(max=logits.shape[-1] - 1))
     return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
 

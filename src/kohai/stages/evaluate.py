@@ -27,7 +27,6 @@ from kohai.workspace import Workspace, digest_path
 ADAPTERS = {
     "base": None,
     "sft": ("sft", "adapter"),
-    "best_of_n": ("sft", "adapter"),
     "rejection_sft": ("rejection_sft", "adapter"),
     "rlaif": ("rl", "policy"),
 }
@@ -46,7 +45,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "catalog.json")]
     inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
-    folders = {parts for arm in config.evaluate.arms if (parts := ADAPTERS[arm]) is not None}
+    folders = {parts for arm in config.evaluate.arms if (parts := ADAPTERS.get(arm, ADAPTERS["sft"])) is not None}
     inputs += [workspace.path(*parts) for parts in sorted(folders)]
     if "best_of_n" in config.evaluate.arms:
         inputs += [workspace.path("reward_model", "adapter"), workspace.path("reward_model", "head.safetensors")]
@@ -88,85 +87,78 @@ def splits(config: Config) -> list[str]:
 def arm_codes(
     config: Config, workspace: Workspace, base: Base, arm: str, texts: Sequence[str], wanted: Sequence[tuple[str, Task]]
 ) -> list[str]:
-    """One program per test task; made once, then read back while the arm's weights are the same."""
-    name = f"evaluate/answers/{arm}.json"
-    parts = ADAPTERS[arm]
-    proof: dict[str, Any] = {"adapter": None if parts is None else digest_path(workspace.path(*parts))}
+    """One program per test task."""
     if arm == "best_of_n":
-        proof["reward"] = digest_path(workspace.path("reward_model"))
-        proof["n"] = config.evaluate.n_best
-    if workspace.path(name).exists():
-        kept = workspace.read_json(name)
-        if kept["proof"] == proof and kept["tasks"] == [task.id for _, task in wanted]:
-            return list(kept["codes"])
-    model = base.model
-    if parts is not None:
-        model = adapters.load(base, model, arm, workspace.path(*parts))
-    if arm == "best_of_n":
-        codes = best_of_n(config, workspace, base, model, texts, wanted)
-    else:
-        codes = [group[0] for group in answers(config, base, model, None if parts is None else arm, arm, texts)]
-    if parts is not None:
-        model.unload()
-        base.model.requires_grad_(False)
-    workspace.write_json(name, {"proof": proof, "tasks": [task.id for _, task in wanted], "codes": codes})
-    return codes
+        drawn = answers(config, workspace, base, "sft", texts, wanted)
+        return favourites(config, workspace, base, texts, wanted, [group[1:] for group in drawn])
+    return [group[0] for group in answers(config, workspace, base, arm, texts, wanted)]
 
 
 def answers(
-    config: Config,
-    base: Base,
-    model: Any,
-    adapter: str | None,
-    label: str,
-    texts: Sequence[str],
-    n: int = 1,
-    temperature: float = 0.0,
-    keys: Sequence[str] | None = None,
+    config: Config, workspace: Workspace, base: Base, arm: str, texts: Sequence[str], wanted: Sequence[tuple[str, Task]]
 ) -> list[list[str]]:
-    """Programs for prompts, n each."""
+    """An arm's programs for each task: the greedy one, and after it, for the SFT model, n_best samples.
+
+    Made once, then read back while the weights, the settings and the tasks are the same.
+    """
+    parts = ADAPTERS[arm]
     settings = config.sample
-    with progress.bar(f"evaluate {label}", len(texts), unit="tasks") as bar, adapters.merged(model, adapter) as plain:
+    n_samples = config.evaluate.n_best if arm == "sft" and "best_of_n" in config.evaluate.arms else 0
+    keys = [task.id for _, task in wanted]
+    proof: dict[str, Any] = {
+        "adapter": None if parts is None else digest_path(workspace.path(*parts)),
+        "settings": [config.seed, settings.model_dump(mode="json"), n_samples],
+        "tasks": keys,
+    }
+    name = f"evaluate/answers/{arm}.json"
+    if workspace.path(name).exists():
+        kept = workspace.read_json(name)
+        if kept["proof"] == proof:
+            return [list(group) for group in kept["codes"]]
+    model = base.model if parts is None else adapters.load(base, base.model, arm, workspace.path(*parts))
+    merged = adapters.merged(model, None if parts is None else arm)
+    with progress.bar(f"evaluate {arm}", len(texts), unit="tasks") as bar, merged as plain:
         drawn = generate(
             base,
             plain,
             [base.render(text) for text in texts],
-            n=n,
-            temperature=temperature,
+            n=1 + n_samples,
+            temperature=settings.temperature,
+            greedy_first=True,
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
             seed=config.seed,
             keys=keys,
             on_done=lambda done: bar.advance(done - bar.done),
         )
-    return [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
+    if parts is not None:
+        model.unload()
+        base.model.requires_grad_(False)
+    codes = [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
+    workspace.write_json(name, {"proof": proof, "codes": codes})
+    return codes
 
 
-def best_of_n(
+def favourites(
     config: Config,
     workspace: Workspace,
     base: Base,
-    model: Any,
     texts: Sequence[str],
     wanted: Sequence[tuple[str, Task]],
+    groups: Sequence[Sequence[str]],
 ) -> list[str]:
-    """Of n samples a task the one that the reward model likes best."""
-    keys = [task.id for _, task in wanted]
-    groups = answers(
-        config, base, model, "best_of_n", "best_of_n", texts, config.evaluate.n_best, config.sample.temperature, keys
-    )
-    model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
+    """Of each task's samples the one that the reward model likes best."""
+    model = adapters.load(base, base.model, "reward", workspace.path("reward_model", "adapter"))
     head = load_head(base, workspace.path("reward_model", "head.safetensors"))
     chosen = []
-    with (
-        progress.bar("evaluate best_of_n: rewards", len(texts), unit="tasks") as bar,
-        adapters.merged(model, "reward") as plain,
-    ):
+    with progress.bar("evaluate best_of_n", len(texts), unit="tasks") as bar, adapters.merged(model, "reward") as plain:
         for prompt, group, (_, task) in zip(texts, groups, wanted, strict=True):
             text = read_by_reward_model(config.reward_model, task.instruction, prompt)
             rewards = score_group(base, plain, head, text, group)
             chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
             bar.advance()
+    model.unload()
+    base.model.requires_grad_(False)
     return chosen
 
 
