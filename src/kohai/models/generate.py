@@ -26,6 +26,7 @@ from kohai.models.base import Base
 from kohai.models.packing import pack, rows
 
 PREFILL_TOKENS = 2048
+BLOCK = 256  # of the vocabulary, in drawing a token
 SHRINK_AT = 0.8  # rows are compacted when this share of them is left
 
 
@@ -180,15 +181,27 @@ def _sampled(ids: list[int], logprobs: list[float], ended: bool, base: Base) -> 
 
 
 def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token a row (R, V) and its log-probability: the inverse of the cumulative distribution at `uniform` (R,)."""
+    """A token a row (R, V) and its log-probability: the inverse of the cumulative distribution at `uniform` (R,).
+
+    The sum runs over blocks of the vocabulary first, then inside the block that `uniform` falls into.
+    """
     is_greedy = temperatures == 0.0
     logits = logits / torch.where(is_greedy, 1.0, temperatures)[:, None]
-    token = logits.argmax(-1)
+    top, likeliest = logits.max(-1)
+    weights = functional.pad((logits - top[:, None]).exp_(), (0, -logits.shape[-1] % BLOCK))
+    blocks = weights.view(len(weights), -1, BLOCK)
+    cumulative = blocks.sum(-1).cumsum(-1)
+    total = cumulative[:, -1]
+    token = likeliest
     if not bool(is_greedy.all()):
-        cumulative = logits.softmax(-1).cumsum(-1)
-        drawn = torch.searchsorted(cumulative, (uniform * cumulative[:, -1])[:, None]).squeeze(-1)
-        token = torch.where(is_greedy, token, drawn.clamp(max=logits.shape[-1] - 1))
-    return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(-1)
+        wanted = (uniform * total)[:, None]
+        block = torch.searchsorted(cumulative, wanted).clamp(max=cumulative.shape[-1] - 1)  # (R, 1)
+        before = functional.pad(cumulative, (1, 0)).gather(-1, block)
+        inside = blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(-1)
+        place = torch.searchsorted(inside, wanted - before).clamp(max=BLOCK - 1)
+        drawn = (block * BLOCK + place).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+        token = torch.where(is_greedy, likeliest, drawn)
+    return token, logits.gather(-1, token[:, None]).squeeze(-1) - top - total.log()
 
 
 def _prefill(base: Base, backbone: Any, prompts: list[Sequence[int]], cache: _Cache) -> torch.Tensor:
