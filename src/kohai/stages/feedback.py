@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from kohai.records import Completion, Execution, Feedback, Prompt, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.verify import check
 from kohai.workspace import Workspace
+
+Pairs = list[tuple[str, str]]  # instruction, code
+MUTANTS_TRIED = 3  # of a reference, for one that runs and does something else
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -148,22 +151,32 @@ def answerer(config: Config, workspace: Workspace) -> Iterator[tuple[Answerer, d
         yield Reviewer(base, plain, calibration), report
 
 
-def calibrated(config: Config, workspace: Workspace, score: Any) -> Calibration:
-    """The reviewer's curve, on held-out references and one mutant of each that still does something else."""
+def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float]]) -> Calibration:
+    """The reviewer's curve, on references that it did not learn from and a mutant of each that does something else."""
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
     tasks = [t for t in workspace.read_records(Task, "prepare/tasks/calibration.jsonl") if t.reference]
     if not tasks:
         tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")[: config.feedback.reviewer.n_calibration]
     rng = random.Random(config.seed)
-    right, wrong = [], []
+    programs = []
     for task in tasks:
-        made = mutants(task.reference or "", catalog, rng)
-        right.append((task.instruction, task.reference or ""))
-        wrong += [(task.instruction, mutant.code) for mutant in made[:1]]
+        reference = task.reference or ""
+        programs += [(reference, task), *((m.code, task) for m in mutants(reference, catalog, rng)[:MUTANTS_TRIED])]
+    right: Pairs = []
+    wrong: Pairs = []
+    of_reference: tuple[str | None, str] | None = None
+    executions = execute(config, workspace, programs)
+    for (code, task), execution in zip(programs, executions, strict=True):
+        effect = (execution.state, execution.stdout)
+        if code == task.reference:
+            of_reference = effect
+            right.append((task.instruction, code))
+        elif execution.kind == "ok" and effect != of_reference and not (wrong and wrong[-1][0] == task.instruction):
+            wrong.append((task.instruction, code))
     if not wrong:
         raise DataError(
-            "feedback: no reference could be mutated, so the reviewer cannot be calibrated; give tasks whose "
-            "references call the package with literals, or use feedback.judge: endpoint"
+            "feedback: no reference has a mutant that runs and does something else, so the reviewer cannot be "
+            "calibrated; give tasks whose references call the package with literals, or use feedback.judge: endpoint"
         )
     return calibrate(score(right), score(wrong))
 
