@@ -20,7 +20,7 @@ from kohai.errors import ConfigError, DataError
 from kohai.models.base import Base
 from kohai.workspace import writing
 
-RANKS = "adapter_config.json"
+SETTINGS = "adapter_config.json"
 
 
 def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
@@ -57,6 +57,8 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
         DataError: no adapter there, or a truncated one.
     """
     try:
+        if not (folder / SETTINGS).is_file():
+            raise FileNotFoundError(f"no {SETTINGS} in it")  # peft would ask the hub for a model of that name
         if isinstance(model, peft.PeftModel):
             model.load_adapter(str(folder), adapter_name=name, is_trainable=trainable)
         else:
@@ -71,7 +73,8 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
 
 def save(model: Any, name: str, folder: Path) -> None:
     """Writes one adapter in peft's format: whole or absent."""
-    with writing(folder) as temporary, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    scratches = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".part")  # cleared after a kill
+    with writing(folder) as temporary, scratches as scratch:
         model.save_pretrained(scratch, selected_adapters=[name])
         inner = Path(scratch) / name
         (inner if inner.exists() else Path(scratch)).rename(temporary)
@@ -132,7 +135,8 @@ def _linear_names(model: Any, wanted: tuple[str, ...]) -> list[str]:
     names = {
         path.rsplit(".", 1)[-1]
         for path, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D"
+        if isinstance(module, torch.nn.Linear | LoraLayer) or type(module).__name__ == "Conv1D"
+        if ".lora_" not in path and not path.endswith(".base_layer")  # the insides of an adapted layer
     } - {"lm_head"}
     unknown = [name for name in wanted if name not in names]
     if unknown:

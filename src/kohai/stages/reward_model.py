@@ -96,6 +96,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     everything = torch.tensor([s for t in codes if t not in held_out for s in scores[t]])
     head.mean.copy_(everything.mean())
     head.deviation.copy_(everything.std(correction=0).clamp(min=1e-3))
+    mean, deviation = float(head.mean), float(head.deviation)
+    scores = {task_id: [(value - mean) / deviation for value in values] for task_id, values in scores.items()}
     adapters.save(model, "reward", workspace.path("reward_model", "adapter"))
     save_head(head, workspace.path("reward_model", "head.safetensors"))
     workspace.write_json("reward_model/scores.json", scores)

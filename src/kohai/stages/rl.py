@@ -49,6 +49,7 @@ class Drawn:
     completions: list[list[int]]
     logprobs: list[list[float]]
     finished: list[bool]
+    rewards: list[float] | None = None  # the reward model's, where its own stage scored them already
 
 
 @dataclass
@@ -86,6 +87,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         workspace.path("sample", "tokens.json"),
         workspace.path("reward_model", "adapter"),
         workspace.path("reward_model", "head.safetensors"),
+        workspace.path("reward_model", "scores.json"),
     ]
     return settings, inputs
 
@@ -164,6 +166,9 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         drawn.completions.append(row["ids"])
         drawn.logprobs.append(row["logprobs"])
         drawn.finished.append(row["ids"][-1] in base.stop_ids)
+    scores: dict[str, list[float]] = workspace.read_json("reward_model/scores.json")
+    for drawn in sampled.values():
+        drawn.rewards = scores[drawn.task_id]
     reuses = config.rl.reuse_samples and config.rl.sampling.temperature == config.sample.temperature
     return Trainer(
         config=config,
@@ -250,21 +255,27 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
 
 def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], int]:
     """Each completion's reward: the reward model's, or the floor where a gate is shut; and how many are gated."""
-    settings = trainer.config.rl
+    floor = trainer.config.rl.gate_floor
+    codes = [[extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn]
+    known = [one.rewards for one in drawn if one.rewards is not None]
+    rewards = known if len(known) == len(drawn) else reward_model_scores(trainer, drawn, codes)
     results, gated = [], 0
-    with adapters.merged(trainer.model, "reward") as plain:
-        for one in drawn:
-            codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
-            text = read_by_reward_model(
-                trainer.config.reward_model, trainer.tasks[one.task_id].instruction, trainer.prompts[one.task_id]
-            )
-            rewards = score_group(trainer.base, plain, trainer.reward_head, text, codes)
-            passes = [
-                done and is_allowed(trainer, one.task_id, code) for code, done in zip(codes, one.finished, strict=True)
-            ]
-            results.append([r if ok else min(r, settings.gate_floor) for r, ok in zip(rewards, passes, strict=True)])
-            gated += passes.count(False)
+    for one, found, values in zip(drawn, codes, rewards, strict=True):
+        passes = [done and is_allowed(trainer, one.task_id, c) for c, done in zip(found, one.finished, strict=True)]
+        results.append([value if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)])
+        gated += passes.count(False)
     return results, gated
+
+
+def reward_model_scores(trainer: Trainer, drawn: Sequence[Drawn], codes: Sequence[Sequence[str]]) -> list[list[float]]:
+    """What the reward model gives each program."""
+    settings, results = trainer.config.reward_model, []
+    with adapters.merged(trainer.model, "reward") as plain:
+        for one, found in zip(drawn, codes, strict=True):
+            instruction, prompt = trainer.tasks[one.task_id].instruction, trainer.prompts[one.task_id]
+            text = read_by_reward_model(settings, instruction, prompt)
+            results.append(score_group(trainer.base, plain, trainer.reward_head, text, found))
+    return results
 
 
 def is_allowed(trainer: Trainer, task_id: str, code: str) -> bool:
