@@ -1,0 +1,86 @@
+"""Packed rows: what a completion sees, and that sharing a row changes no number."""
+
+import pytest
+import torch
+from tiny_models import ARCHITECTURES, plain_logits, plain_logprobs, tiny_base
+
+from kohai.models.packing import pack, rows
+from kohai.models.scoring import hidden_states, padded, per_segment, token_scores
+
+GROUPS = [
+    ([5, 6, 7, 8], [[10, 11, 12], [13], [14, 15, 16, 17, 18]]),
+    ([20], [[21, 22]]),
+    ([30, 31, 32, 33, 34, 35, 36], [[37, 38], [39, 40, 41, 42]]),
+]
+PAIRS = [(prompt, completion) for prompt, completions in GROUPS for completion in completions]
+
+
+def test_layout():
+    """One prompt of two tokens with completions of two and one, then a prompt alone.
+
+    row        a0 a1 | b0 b1 | c0 | d0 d1
+    positions   0  1    2  3    2    0  1
+    b0 and c0 are predicted by a1, b1 by b0; each sees its prompt and its own, earlier tokens.
+    """
+    packed = pack([([50, 51], [[60, 61], [70]]), ([80, 81], [])])
+    assert packed.ids.tolist() == [[50, 51, 60, 61, 70, 80, 81]]
+    assert packed.positions.tolist() == [[0, 1, 2, 3, 2, 0, 1]]
+    assert packed.predictors.tolist() == [1, 2, 1]
+    assert packed.targets.tolist() == [60, 61, 70]
+    assert packed.segments.tolist() == [0, 0, 1]
+    assert packed.lasts.tolist() == [3, 4]
+    assert packed.prompts == ((0, 2), (5, 7))
+    assert packed.n_segments == 2
+    assert packed.mask.shape == (1, 1, 7, 7)
+    assert packed.mask[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0],
+        [1, 1, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 0, 1, 1],
+    ]
+
+
+def test_rows_are_cut_by_tokens():
+    """Sizes 4, 3, 5, 12, 1 with at most 8 a row: 4 + 3, then 5, then the one that is too long for any, then 1."""
+    groups = [([1], [[1, 1, 1]]), ([1, 1], [[1]]), ([1], [[1], [1, 1, 1]]), ([1] * 12, []), ([1], [])]
+    assert list(rows(groups, 8)) == [[0, 1], [2], [3], [4]]
+    assert list(rows(groups, 7)) == [[0, 1], [2], [3], [4]]
+    assert list(rows(groups, 6)) == [[0], [1], [2], [3], [4]]
+    assert list(rows(groups, 100)) == [[0, 1, 2, 3, 4]]
+    assert list(rows([], 8)) == []
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_packed_is_plain(architecture):
+    """Log-probabilities, entropies and last hidden states equal those of one forward pass a sequence."""
+    base = tiny_base(architecture)
+    packed = pack(GROUPS)
+    with torch.no_grad():
+        scores = token_scores(base.model, packed, temperature=0.7)
+        lasts = hidden_states(base.model, packed)[packed.lasts]
+    found = scores.logprobs.split([len(completion) for _, completion in PAIRS])
+    entropies = scores.entropies.split([len(completion) for _, completion in PAIRS])
+    for (prompt, completion), logprobs, entropy, last in zip(PAIRS, found, entropies, lasts, strict=True):
+        torch.testing.assert_close(logprobs, plain_logprobs(base, prompt, completion, 0.7), rtol=0, atol=1e-4)
+        logits = plain_logits(base, [*prompt, *completion])[len(prompt) - 1 : -1] / 0.7
+        expected = torch.distributions.Categorical(logits=logits).entropy()
+        torch.testing.assert_close(entropy, expected, rtol=0, atol=1e-4)
+        with torch.no_grad():
+            plain = base.model.base_model(torch.tensor([[*prompt, *completion]])).last_hidden_state[0, -1]
+        torch.testing.assert_close(last, plain, rtol=0, atol=1e-4)
+
+
+def test_sums_and_padding():
+    """Completions of 2 and 1 tokens with values 1, 2 and 5: sums 3 and 5; padded rows (1, 2) and (5, 0)."""
+    packed = pack([([9, 9], [[1, 1], [1]])])
+    values = torch.tensor([1.0, 2.0, 5.0], requires_grad=True)
+    assert per_segment(values, packed).tolist() == [3.0, 5.0]
+    laid, mask = padded(values, packed)
+    assert laid.tolist() == [[1.0, 2.0], [5.0, 0.0]]
+    assert mask.tolist() == [[True, True], [True, False]]
+    (laid * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
+    assert values.grad is not None
+    assert values.grad.tolist() == [1.0, 10.0, 100.0]
