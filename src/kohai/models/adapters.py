@@ -73,8 +73,10 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
 
 def save(model: Any, name: str, folder: Path) -> None:
     """Writes one adapter in peft's format: whole or absent."""
-    scratches = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".part")  # cleared after a kill
-    with writing(folder) as temporary, scratches as scratch:
+    with (
+        writing(folder) as temporary,
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".part") as scratch,  # so a kill leaves none
+    ):
         model.save_pretrained(scratch, selected_adapters=[name])
         inner = Path(scratch) / name
         (inner if inner.exists() else Path(scratch)).rename(temporary)

@@ -1,0 +1,197 @@
+"""Adapters: merged is the same function as unmerged, the base comes back bit by bit, files are whole or refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import tiny_base
+
+from kohai.config import LoraConfig
+from kohai.errors import ConfigError, DataError
+from kohai.models import adapters
+
+IDS = torch.tensor([[40, 41, 42, 43, 44, 45]])
+LORA = LoraConfig(r=4, alpha=8.0)
+
+
+def with_adapters(base, *names, lora=LORA):
+    """The base's model with adapters whose weights are random, not the fresh ones that change nothing."""
+    model = base.model
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        for name in names:
+            model = adapters.add(base, model, name, lora)
+            for parameter in adapters.parameters(model, name):
+                torch.nn.init.normal_(parameter.data, std=0.2)
+    return model
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(IDS).logits
+
+
+def base_weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items() if "lora_" not in name}
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_merged_is_unmerged(architecture):
+    """Two adapters on one base: merged, each gives what it gives unmerged, within 1e-4; None gives the bare base."""
+    base = tiny_base(architecture)
+    bare = logits(base.model)
+    model = with_adapters(base, "one", "two")
+    seen = [bare]
+    for name in ("one", "two"):
+        adapters.activate(model, name)
+        unmerged = logits(model)
+        assert all((unmerged - other).abs().max() > 0.1 for other in seen)
+        seen.append(unmerged)
+        other = "two" if name == "one" else "one"
+        adapters.activate(model, other)  # which one is active makes no difference
+        with adapters.merged(model, name) as plain:
+            torch.testing.assert_close(logits(plain), unmerged, rtol=0, atol=1e-4)
+    with adapters.merged(model, None) as plain:
+        assert torch.equal(logits(plain), bare)
+
+
+def test_the_base_comes_back():
+    """After merging, and after an error inside, every weight is the same bit by bit and the adapter acts again."""
+    base = tiny_base()
+    model = with_adapters(base, "one")
+    adapters.activate(model, "one")
+    before, unmerged = base_weights(model), logits(model)
+    with adapters.merged(model, "one") as plain:
+        changed = [
+            name
+            for name, value in base_weights(plain).items()
+            if not torch.equal(value, before[f"base_model.model.{name}"])
+        ]
+    assert len(changed) == 14  # seven linear layers in each of two blocks
+    with pytest.raises(ZeroDivisionError), adapters.merged(model, "one"):
+        raise ZeroDivisionError
+    after = base_weights(model)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert torch.equal(logits(model), unmerged)
+
+
+def test_merged_without_adapters():
+    """A plain model is handed out as it is."""
+    base = tiny_base()
+    with adapters.merged(base.model, None) as plain:
+        assert plain is base.model
+
+
+def test_fresh_adapter_changes_nothing():
+    """Until it is trained."""
+    base = tiny_base()
+    bare = logits(base.model)
+    model = adapters.add(base, base.model, "fresh", LORA)
+    torch.testing.assert_close(logits(model), bare, rtol=0, atol=0)
+
+
+def test_only_the_active_one_learns():
+    """Gradients reach the weights of the role that trains, no other role's and not the base's."""
+    base = tiny_base()
+    model = with_adapters(base, "policy", "sft")
+    adapters.activate(model, "policy", trainable=True)
+    model(IDS).logits.sum().backward()
+    learning = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert learning
+    assert all(".policy." in name for name in learning)
+    assert len(learning) == len(adapters.parameters(model, "policy")) == 28
+    adapters.activate(model, "policy")
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_copy():
+    """The target gets the source's weights and keeps them when the source changes."""
+    base = tiny_base()
+    model = with_adapters(base, "sft", "policy")
+    adapters.copy(model, "sft", "policy")
+    sources, targets = adapters.parameters(model, "sft"), adapters.parameters(model, "policy")
+    assert all(torch.equal(a, b) for a, b in zip(sources, targets, strict=True))
+    with torch.no_grad():
+        sources[0].add_(1.0)
+    assert not torch.equal(sources[0], targets[0])
+
+
+def test_chosen_layers():
+    """`first_layer` leaves lower blocks as they are, `modules` names layers; a wrong name lists the right ones."""
+    base = tiny_base()
+    model = with_adapters(base, "one", lora=LoraConfig(r=4, alpha=8.0, first_layer=1, modules=("q_proj", "v_proj")))
+    names = {
+        name.split("model.layers.")[1].split(".lora_")[0] for name, _ in model.named_parameters() if "lora_" in name
+    }
+    assert names == {"1.self_attn.q_proj", "1.self_attn.v_proj"}
+    with pytest.raises(ConfigError, match=r"lora\.modules: this model has no qproj; it has .*q_proj"):
+        adapters.add(tiny_base(), tiny_base().model, "one", LoraConfig(modules=("qproj",)))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """The folder of a saved adapter."""
+    folder = tmp_path / "sft" / "adapter"
+    adapters.save(with_adapters(tiny_base(), "other", "sft"), "sft", folder)
+    return folder
+
+
+def test_save_and_load(saved):
+    """Weights come back bit by bit, under another role's name too; only the adapter's own two files are written."""
+    expected = adapters.parameters(with_adapters(tiny_base(), "other", "sft"), "sft")
+    base = tiny_base()
+    model = adapters.load(base, base.model, "policy", saved, trainable=True)
+    model = adapters.load(base, model, "reward", saved)
+    for name in ("policy", "reward"):
+        found = adapters.parameters(model, name)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert {path.name for path in saved.iterdir()} - {"README.md"} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    assert [path.name for path in saved.parent.iterdir()] == ["adapter"]
+
+
+def test_saving_again_replaces(saved):
+    """The second adapter takes the first one's place, whole."""
+    model = with_adapters(tiny_base(), "sft")
+    adapters.save(model, "sft", saved)
+    base = tiny_base()
+    found = adapters.parameters(adapters.load(base, base.model, "sft", saved), "sft")
+    assert all(torch.equal(a, b) for a, b in zip(found, adapters.parameters(model, "sft"), strict=True))
+    assert [path.name for path in saved.parent.iterdir()] == ["adapter"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no weights", "no settings", "bad settings", "no folder"])
+def test_damaged_adapter(saved, damage):
+    """Each is one clear error that names the folder and what to do."""
+    weights, settings = saved / "adapter_model.safetensors", saved / "adapter_config.json"
+    folder = saved
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "no settings":
+        settings.unlink()
+    elif damage == "bad settings":
+        settings.write_text(settings.read_text()[:40])
+    else:
+        folder = saved.parent / "nowhere"
+    base = tiny_base()
+    with pytest.raises(
+        DataError, match=r"the adapter does not load .*delete its stage's folder and run again"
+    ) as error:
+        adapters.load(base, base.model, "sft", folder)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_of_another_shape(saved):
+    """Weights that do not fit the settings are refused, not loaded in part."""
+    settings = json.loads((saved / "adapter_config.json").read_text())
+    (saved / "adapter_config.json").write_text(json.dumps(settings | {"r": 8}))
+    base = tiny_base()
+    with pytest.raises(DataError, match="the adapter does not load"):
+        adapters.load(base, base.model, "sft", saved)
