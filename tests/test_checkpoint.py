@@ -82,7 +82,7 @@ def test_truncated(tmp_path, share):
     checkpoint.save(3, Loop(1).state)
     whole = checkpoint.path.read_bytes()
     checkpoint.path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DataError, match=r"checkpoint\.pt: the checkpoint does not load .*; delete it and run again"):
+    with pytest.raises(DataError, match=r"checkpoint\.pt: the checkpoint does not load .*; delete it and run again$"):
         checkpoint.restore(Loop(1).state)
 
 

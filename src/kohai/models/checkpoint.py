@@ -31,7 +31,8 @@ class Checkpoint:
         try:
             saved = torch.load(self.path, weights_only=True)
         except Exception as error:  # torch raises many kinds for a damaged file
-            raise DataError(f"{self.path}: the checkpoint does not load ({error}); delete it and run again") from None
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataError(f"{self.path}: the checkpoint does not load ({reason}); delete it and run again") from None
         for name, thing in state.items():
             _put(thing, saved[name])
         return int(saved["step"])

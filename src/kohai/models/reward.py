@@ -78,7 +78,8 @@ def load_head(base: Base, path: Path) -> RewardHead:
     try:
         head.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise DataError(
-            f"{path}: the reward head does not load ({error}); delete its stage's folder and run again"
+            f"{path}: the reward head does not load ({reason}); delete its stage's folder and run again"
         ) from None
     return head.to(base.device).eval()

@@ -1,0 +1,143 @@
+"""The reviewer: its curve on scores worked by hand, and what it says of programs with a tiny model."""
+
+import itertools
+import math
+
+import pytest
+from tiny_models import plain_logprobs, tiny_base
+
+from kohai.judge import Case, Criterion
+from kohai.models import reviewer
+from kohai.models.reviewer import Calibration, Reviewer, calibrate, review, review_group
+from kohai.records import Completion, Execution, Task
+
+DOES_TASK = Criterion("does_task", "Does it do the task?", ("llm",))
+TIDY = Criterion("tidy", "Is it tidy?", ("llm",))
+
+
+def test_separable_scores():
+    """References at -1, mutants at -3: standardised 1 and -1, so the curve is 1 / (1 + exp(-b x)) with threshold -2.
+
+    The optimum of the weighted log-likelihood less the ridge of 1e-3: half of the weight on each side, each missing its
+    label by sigmoid(-b), so 0.5 sigmoid(-b) + 0.5 sigmoid(-b) = 1e-3 b; b = 5.24519 solves it:
+    1 / (1 + e^5.24519) = 0.00524519. The deviation of the scores is 1, so b is the slope.
+    """
+    curve = calibrate([-1.0, -1.0, -1.0], [-3.0, -3.0, -3.0])
+    assert curve.threshold == pytest.approx(-2.0, abs=1e-9)
+    assert curve.slope == pytest.approx(5.24519, abs=1e-4)
+    assert curve.probability(-1.0) == pytest.approx(1 - 0.00524519, abs=1e-6)
+    assert curve.probability(-3.0) == pytest.approx(0.00524519, abs=1e-6)
+    assert curve.probability(-2.0) == pytest.approx(0.5)
+    assert (curve.auc, curve.balanced_accuracy, curve.n, curve.n_mutants) == (1.0, 1.0, 3, 3)
+
+
+def test_mixed_scores():
+    """References 0.2, 1.4, 2, 3 mirror mutants 1.8, 0.6, 0, -1 about 1: the threshold is 1.
+
+    Three of four lie on the right side of it on either side: 0.75. Of the 16 pairs the reference wins 2 + 3 + 4 + 4.
+    """
+    curve = calibrate([0.2, 1.4, 2.0, 3.0], [1.8, 0.6, 0.0, -1.0])
+    assert curve.threshold == pytest.approx(1.0, abs=1e-9)
+    assert curve.balanced_accuracy == 0.75
+    assert curve.auc == 13 / 16
+    assert 0.5 < curve.probability(2.0) < 0.95
+
+
+def test_probability_rises_with_the_score():
+    """Strictly, from below 0.01 to above 0.99, and no number is too large for it."""
+    curve = calibrate([-1.0, -1.3, -0.8], [-3.0, -2.6])
+    probabilities = [curve.probability(score / 10) for score in range(-80, 40)]
+    assert all(a < b for a, b in itertools.pairwise(probabilities))
+    assert probabilities[0] < 0.01
+    assert probabilities[-1] > 0.99
+    assert curve.probability(-1e9) < 1e-20
+    assert curve.probability(1e9) == pytest.approx(1.0)
+
+
+def test_both_sides_weigh_the_same():
+    """Each mutant of `test_mixed_scores` five times: the threshold stays at 1 and no side gains by its number."""
+    curve = calibrate([0.2, 1.4, 2.0, 3.0], [1.8, 0.6, 0.0, -1.0] * 5)
+    assert curve.threshold == pytest.approx(1.0, abs=0.01)
+    assert (curve.balanced_accuracy, curve.auc, curve.n_mutants) == (0.75, 13 / 16, 20)
+
+
+def test_scores_that_tell_nothing():
+    """All the same: a chance of one half for each, accuracy of chance, no division by zero."""
+    curve = calibrate([-1.0, -1.0], [-1.0, -1.0])
+    assert curve.probability(-1.0) == pytest.approx(0.5)
+    assert (curve.auc, curve.balanced_accuracy) == (0.5, 0.5)
+
+
+def test_curve_as_json():
+    """The threshold is written beside what it follows from: -(2) / 4 = -0.5."""
+    assert Calibration(4.0, 2.0, 0.9, 0.8, 5, 6).as_dict() == {
+        "slope": 4.0,
+        "intercept": 2.0,
+        "auc": 0.9,
+        "balanced_accuracy": 0.8,
+        "n": 5,
+        "n_mutants": 6,
+        "threshold": -0.5,
+    }
+
+
+PAIRS = [
+    ("Count the shelves.", "print(len(shelves()))"),
+    ("Say hi", "print('hi')  # Count the shelves.\n"),
+    ("Ship order 7 to Rome.", "ship(7, to='Rome')\nship(8)"),
+]
+
+
+def test_scores_are_means_per_token(monkeypatch):
+    """Mean log P(instruction | code) by a forward pass of its own, the stop token included, divided by its tokens.
+
+    Packed together or in a row each: the same. `on_done` counts pairs.
+    """
+    base = tiny_base()
+    expected = []
+    for instruction, code in PAIRS:
+        prompt, (answer,) = review_group(base, instruction, code)
+        assert base.decode(list(answer)) == instruction
+        assert answer[-1] == base.tokenizer.eos_token_id
+        expected.append(float(plain_logprobs(base, prompt, answer).mean()))
+    counts = []
+    assert review(base, base.model, PAIRS, counts.append) == pytest.approx(expected, abs=1e-4)
+    assert sum(counts) == 3
+    monkeypatch.setattr(reviewer, "ROW_TOKENS", 1)
+    assert review(base, base.model, PAIRS) == pytest.approx(expected, abs=1e-4)
+
+
+def test_quoting_the_instruction_does_not_help():
+    """Comments, docstrings and unused strings are not read."""
+    base = tiny_base()
+    plain, *quoting = review(
+        base,
+        base.model,
+        [
+            ("Count the shelves.", "print(1)"),
+            ("Count the shelves.", "# Count the shelves.\nprint(1)"),
+            ("Count the shelves.", '"""Count the shelves."""\nprint(1)  # Count'),
+            ("Count the shelves.", "'Count the shelves.'\nprint(1)"),
+        ],
+    )
+    assert quoting == pytest.approx([plain] * 3, abs=1e-4)
+
+
+def test_verdicts():
+    """Yes above the threshold, no below, each with its probability and evidence; other criteria are unscored."""
+    base = tiny_base()
+    scores = review(base, base.model, PAIRS[:2])
+    middle = sum(scores) / 2
+    judge = Reviewer(base, base.model, Calibration(3.0, -3.0 * middle, 1.0, 1.0, 1, 1))
+    cases = [
+        Case(Task(f"t{i}", instruction), Completion(f"t{i}", 0, code, code), "", Execution("ok", "none"), [])
+        for i, (instruction, code) in enumerate(PAIRS[:2])
+    ]
+    answers = judge.answer([TIDY, DOES_TASK], cases)
+    for score, (tidy, does_task) in zip(scores, answers, strict=True):
+        assert (tidy.criterion, tidy.answer, tidy.probability) == ("tidy", "unscored", None)
+        assert (does_task.criterion, does_task.answerer) == ("does_task", "reviewer")
+        assert does_task.answer == ("yes" if score > middle else "no")
+        assert does_task.probability == pytest.approx(1 / (1 + math.exp(-3 * (score - middle))), abs=1e-4)
+        assert f"= {score:.3f} per token, threshold {middle:.3f}" in does_task.evidence
+    assert {does_task.answer for _, does_task in answers} == {"yes", "no"}
