@@ -6,18 +6,10 @@ import pytest
 import torch
 from tiny_models import tiny_base
 
-from kohai.config import RewardModelConfig
 from kohai.errors import DataError
 from kohai.models.packing import pack
-from kohai.models.reward import (
-    RewardHead,
-    load_head,
-    read_by_reward_model,
-    reward_group,
-    rewards,
-    save_head,
-    score_group,
-)
+from kohai.models.reviewer import review, review_group
+from kohai.models.reward import RewardHead, load_head, rewards, save_head, score_programs
 
 CODES = ["print(1)", "", "import math\nprint(math.pi)"]
 
@@ -29,52 +21,67 @@ def trained_head(size):
         torch.manual_seed(3)
         head.linear.weight.normal_()
         head.linear.bias.fill_(0.5)
+        head.scale.fill_(2.0)
     return head
 
 
 def test_head():
-    """Weights 1, -2, bias 0.5: hidden (3, 1) gives 1.5, (0, 0) 0.5; with mean 0.5 and deviation 2: 0.5 and 0."""
+    """Scale 2, weights 1, -2, bias 0.5. Hidden (3, 1), log-probability -1: -2 + 1 + 0.5 = -0.5; hidden 0, -2: -3.5.
+
+    With mean -0.5 and deviation 2: 0 and -1.5. As it starts, the reward is the log-probability itself.
+    """
     head = RewardHead(2)
-    hidden = torch.tensor([[3.0, 1.0], [0.0, 0.0]])
-    assert head(hidden).tolist() == [0.0, 0.0]
+    hidden, logprobs = torch.tensor([[3.0, 1.0], [0.0, 0.0]]), torch.tensor([-1.0, -2.0])
+    assert head(hidden, logprobs).tolist() == [-1.0, -2.0]
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[1.0, -2.0]]))
         head.linear.bias.fill_(0.5)
-    assert head(hidden).tolist() == [1.5, 0.5]
-    head.mean.fill_(0.5)
+        head.scale.fill_(2.0)
+    assert head(hidden, logprobs).tolist() == [-0.5, -3.5]
+    head.mean.fill_(-0.5)
     head.deviation.fill_(2.0)
-    assert head(hidden).tolist() == [0.5, 0.0]
-    assert head(hidden.bfloat16()).dtype == torch.float32
+    assert head(hidden, logprobs).tolist() == [0.0, -1.5]
+    assert head(hidden.bfloat16(), logprobs).dtype == torch.float32
 
 
-def test_scores_of_a_group():
-    """Each program's reward is the head's of the last token's hidden state, its stop token's, computed on its own."""
+def test_it_starts_as_the_reviewer():
+    """An untrained head gives the reviewer's score of each pair."""
+    base = tiny_base()
+    found = score_programs(base, base.model, RewardHead(32), "Say hi", CODES)
+    assert found == pytest.approx(review(base, base.model, [("Say hi", code) for code in CODES]), abs=1e-5)
+    assert len({round(reward, 4) for reward in found}) == 3
+
+
+def test_scores_of_programs():
+    """Each reward is the head's of the state that predicts the stop token, computed on its own."""
     base = tiny_base()
     head = trained_head(32)
-    found = score_group(base, base.model, head, "Say hi", CODES)
-    prompt, answers = reward_group(base, "Say hi", CODES)
-    assert [answer[-1] for answer in answers] == [base.tokenizer.eos_token_id] * 3
-    for reward, answer in zip(found, answers, strict=True):
+    found = score_programs(base, base.model, head, "Say hi", CODES)
+    for reward, code in zip(found, CODES, strict=True):
+        prompt, answers = review_group(base, "Say hi", code)
         with torch.no_grad():
-            hidden = base.model.base_model(torch.tensor([[*prompt, *answer]])).last_hidden_state[0, -1]
-            assert reward == pytest.approx(float(head(hidden)), abs=1e-4)
-    assert len({round(reward, 3) for reward in found}) == 3
+            output = base.model(torch.tensor([[*prompt, *answers[0]]]), output_hidden_states=True)
+            logits = output.logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            mean = logits.gather(-1, torch.tensor(answers[0])[:, None]).mean()
+            assert reward == pytest.approx(float(head(output.hidden_states[-1][0, -2], mean)), abs=1e-4)
+
+
+def test_comments_do_not_pay():
+    """A comment that quotes the instruction changes nothing."""
+    base = tiny_base()
+    plain, quoting = score_programs(base, base.model, trained_head(32), "Say hi", ["print(1)", "# Say hi\nprint(1)"])
+    assert plain == pytest.approx(quoting, abs=1e-5)
 
 
 def test_gradients_reach_the_head():
     """Rewards of a packed row are a function of the head's weights."""
     base = tiny_base()
     head = RewardHead(32)
-    row = rewards(base.model, head, pack([reward_group(base, "Say hi", CODES)]))
+    row = rewards(base.model, head, pack([review_group(base, "Say hi", code) for code in CODES]))
     (row[0] - row[1]).backward()
     assert head.linear.weight.grad is not None
     assert head.linear.weight.grad.abs().sum() > 0
-
-
-def test_what_it_reads():
-    """The instruction alone, or the policy's whole prompt with the docs."""
-    assert read_by_reward_model(RewardModelConfig(docs=False), "Do it.", "Docs.\n\nDo it.") == "Do it."
-    assert read_by_reward_model(RewardModelConfig(docs=True), "Do it.", "Docs.\n\nDo it.") == "Docs.\n\nDo it."
+    assert head.scale.grad is not None
 
 
 @pytest.fixture

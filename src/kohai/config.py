@@ -158,9 +158,8 @@ class FeedbackConfig(_Section):
 
 
 class RewardModelConfig(_Section):
-    """Bradley-Terry reward model on the preferences; its adapter starts as the SFT model's, of the same shape."""
+    """Bradley-Terry reward model on the preferences; starts as the reviewer (without one, as the SFT model)."""
 
-    docs: bool = Field(False, description="It reads the prompt's api docs too, not only the instruction; dearer.")
     epochs: Positive = Field(1, description="Passes over the judged completions.")
     learning_rate: Above0 = Field(4e-4, description="Peak.")
     batch_tasks: Positive = Field(4, description="Tasks per update, each with all its completions.")
@@ -192,7 +191,12 @@ class RlConfig(_Section):
         ("parses", "names_bound", "api_exists", "arguments_bind"),
         description="Criteria that a completion must pass for the reward model's reward; else it gets the floor.",
     )
-    gate_floor: float = Field(-2.0, description="Reward of a gated completion, in group standard deviations.")
+    gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
+    baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
+        0.5,
+        description="Added to scores standardised within a task: the better is learned harder than the worse is "
+        "unlearned, which keeps updates on older rollouts stable (arXiv 2506.20520).",
+    )
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")
 

@@ -25,6 +25,8 @@ class Rollout:
 
     completions: token ids. logprobs: per token, under the policy that sampled, at its temperature.
     reference_logprobs: the same under the reference. scores: (n,) what each completion earns at its end.
+    is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), since an
+    estimate of KL(policy || reference) needs tokens that the policy drew.
     advantages, returns, old_values: (n, T), set when the row is first seen and kept for later epochs.
     """
 
@@ -34,6 +36,7 @@ class Rollout:
     logprobs: Sequence[Sequence[float]]
     reference_logprobs: Sequence[Sequence[float]]
     scores: torch.Tensor
+    is_from_reference: bool = False
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
@@ -87,14 +90,15 @@ def row_loss(
     reference = _padded_like(rollout.reference_logprobs, mask)
     if not rollout.kept:
         with torch.no_grad():
-            rewards = shaped_rewards(rollout.scores.to(device), old, reference, mask, kl_coef)
+            rewards = shaped_rewards(rollout.scores.to(device), logprobs, reference, mask, kl_coef)
             advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
         rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
     kept = rollout.kept
     policy, clipped = policy_loss(logprobs, old, kept["advantages"], mask, settings.clip_range)
     value = value_loss(values, kept["old_values"], kept["returns"], mask, settings.value_clip_range)
     with torch.no_grad():
-        kl = (kl_estimate(logprobs, reference) * mask).sum()
+        drawn_from, other = (reference, logprobs) if rollout.is_from_reference else (old, reference)
+        kl = (kl_estimate(drawn_from, other) * mask).sum()
     numbers = {
         "policy_loss": float(policy.detach()) * share,
         "value_loss": float(value.detach()) * share,

@@ -1,8 +1,12 @@
-"""The reward model: an adapter and a linear head on the base that score a program (Bradley-Terry).
+"""The reward model: an adapter and a small head on the base that score a program for an instruction (Bradley-Terry).
 
-It reads the instruction (with `reward_model.docs` the policy's whole prompt), then the program; the hidden state of the
-program's last token goes through the head. Rewards are standardised by the mean and deviation they had on the training
-completions.
+It reads as the reviewer does, the program first and then the instruction, and starts from the reviewer's adapter:
+
+    reward = scale * (mean log-probability of the instruction's tokens) + w . (hidden state at its end) + b
+
+With scale 1 and w = 0, as it starts, that is the reviewer's score; the preferences, which know of execution and static
+checks too, move it from there. Comments and unused strings are stripped, so they cannot pay. Rewards are standardised
+by the mean and deviation they had on the training completions.
 """
 
 from __future__ import annotations
@@ -15,51 +19,51 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from kohai.config import RewardModelConfig
 from kohai.errors import DataError
 from kohai.models.base import Base
-from kohai.models.packing import Group, Packed, pack
-from kohai.models.scoring import hidden_states
-from kohai.models.tuning import answer_ids
+from kohai.models.packing import Packed, pack, rows
+from kohai.models.reviewer import ROW_TOKENS, review_group
+from kohai.models.scoring import per_segment, token_scores
 from kohai.workspace import writing
 
 
 class RewardHead(torch.nn.Module):
-    """(S, E) hidden states -> (S,) rewards; `mean` and `deviation` standardise them, set after training."""
+    """Hidden states (S, E) and mean log-probabilities (S,) -> rewards (S,).
+
+    `mean` and `deviation` standardise the rewards; they are set after training.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.linear = torch.nn.Linear(size, 1)
         torch.nn.init.zeros_(self.linear.weight)
         torch.nn.init.zeros_(self.linear.bias)
+        self.scale = torch.nn.Parameter(torch.ones(()))
         self.mean = torch.nn.Buffer(torch.zeros(()))
         self.deviation = torch.nn.Buffer(torch.ones(()))
 
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Rewards of hidden states."""
-        return (self.linear(hidden.float()).squeeze(-1) - self.mean) / self.deviation
+    def forward(self, hidden: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
+        """Rewards of completions."""
+        return (self.scale * logprobs + self.linear(hidden.float()).squeeze(-1) - self.mean) / self.deviation
 
 
-def read_by_reward_model(settings: RewardModelConfig, instruction: str, prompt: str) -> str:
-    """What the reward model reads before a program."""
-    return prompt if settings.docs else instruction
-
-
-def reward_group(base: Base, prompt: str, codes: Sequence[str]) -> Group:
-    """A prompt's text with programs, as the reward model reads them."""
-    return base.render(prompt), [answer_ids(base, code) for code in codes]
-
-
-def rewards(plain: Any, head: RewardHead, packed: Packed) -> torch.Tensor:
-    """(S,): the reward of each completion of a packed row."""
-    reward: torch.Tensor = head(hidden_states(plain, packed)[packed.lasts])
+def rewards(model: Any, head: RewardHead, packed: Packed) -> torch.Tensor:
+    """(S,): the reward of each (program, instruction) pair of a packed row, see `review_group`."""
+    scored = token_scores(model, packed)
+    lengths = torch.bincount(packed.segments, minlength=packed.n_segments)
+    ends = scored.hidden[lengths.cumsum(0) - 1]
+    reward: torch.Tensor = head(ends, per_segment(scored.logprobs, packed) / lengths)
     return reward
 
 
 @torch.no_grad()
-def score_group(base: Base, plain: Any, head: RewardHead, prompt: str, codes: Sequence[str]) -> list[float]:
-    """Rewards of the programs for one prompt."""
-    return rewards(plain, head, pack([reward_group(base, prompt, codes)], base.device)).tolist()
+def score_programs(base: Base, plain: Any, head: RewardHead, instruction: str, codes: Sequence[str]) -> list[float]:
+    """Rewards of programs for one instruction."""
+    groups = [review_group(base, instruction, code) for code in codes]
+    values: list[float] = []
+    for row in rows(groups, ROW_TOKENS):
+        values += rewards(plain, head, pack([groups[i] for i in row], base.device)).tolist()
+    return values
 
 
 def save_head(head: RewardHead, path: Path) -> None:

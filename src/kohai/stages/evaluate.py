@@ -19,7 +19,7 @@ from kohai.metrics import effect_match, exact_api
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
-from kohai.models.reward import load_head, read_by_reward_model, score_group
+from kohai.models.reward import load_head, score_programs
 from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.workspace import Workspace, digest_path
@@ -37,7 +37,6 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     settings = {
         "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
         "sample": config.sample.model_dump(mode="json"),
-        "reward_docs": config.reward_model.docs,
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
@@ -90,7 +89,7 @@ def arm_codes(
     """One program per test task."""
     if arm == "best_of_n":
         drawn = answers(config, workspace, base, "sft", texts, wanted)
-        return favourites(config, workspace, base, texts, wanted, [group[1:] for group in drawn])
+        return favourites(workspace, base, wanted, [group[1:] for group in drawn])
     return [group[0] for group in answers(config, workspace, base, arm, texts, wanted)]
 
 
@@ -140,21 +139,18 @@ def answers(
 
 
 def favourites(
-    config: Config,
-    workspace: Workspace,
-    base: Base,
-    texts: Sequence[str],
-    wanted: Sequence[tuple[str, Task]],
-    groups: Sequence[Sequence[str]],
+    workspace: Workspace, base: Base, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
     """Of each task's samples the one that the reward model likes best."""
     model = adapters.load(base, base.model, "reward", workspace.path("reward_model", "adapter"))
     head = load_head(base, workspace.path("reward_model", "head.safetensors"))
     chosen = []
-    with progress.bar("evaluate best_of_n", len(texts), unit="tasks") as bar, adapters.merged(model, "reward") as plain:
-        for prompt, group, (_, task) in zip(texts, groups, wanted, strict=True):
-            text = read_by_reward_model(config.reward_model, task.instruction, prompt)
-            rewards = score_group(base, plain, head, text, group)
+    with (
+        progress.bar("evaluate best_of_n", len(wanted), unit="tasks") as bar,
+        adapters.merged(model, "reward") as plain,
+    ):
+        for group, (_, task) in zip(groups, wanted, strict=True):
+            rewards = score_programs(base, plain, head, task.instruction, group)
             chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
             bar.advance()
     model.unload()

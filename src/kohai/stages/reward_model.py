@@ -23,9 +23,10 @@ from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
-from kohai.models.reward import RewardHead, read_by_reward_model, reward_group, rewards, save_head, score_group
+from kohai.models.reviewer import review_group
+from kohai.models.reward import RewardHead, rewards, save_head, score_programs
 from kohai.models.tracking import Tracker
-from kohai.records import Completion, Feedback, Preference, Prompt, Task
+from kohai.records import Completion, Feedback, Preference, Task
 from kohai.workspace import Workspace
 
 Pairs = Mapping[str, Sequence[Preference]]
@@ -40,12 +41,18 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "seed": config.seed,
     }
     inputs = [
-        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("prepare", "tasks", "practice.jsonl"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path("feedback", "feedback.jsonl"),
-        workspace.path("sft", "adapter"),
+        first_adapter(config, workspace),
     ]
     return settings, inputs
+
+
+def first_adapter(config: Config, workspace: Workspace) -> Path:
+    """What the reward model's adapter starts from."""
+    has_reviewer = config.feedback.judge == "reviewer"
+    return workspace.path("feedback", "reviewer") if has_reviewer else workspace.path("sft", "adapter")
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -60,11 +67,6 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     settings = config.reward_model
     base = load_base(config.model)
     instructions = {t.id: t.instruction for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
-    prompts = {
-        p.task_id: read_by_reward_model(settings, instructions[p.task_id], p.text)
-        for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")
-        if p.split == "practice"
-    }
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     codes: dict[str, list[str]] = {}
     for completion in workspace.read_records(Completion, "sample/completions.jsonl"):
@@ -81,17 +83,17 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             "reward_model: no two completions of a task differ in score, so there are no preferences; "
             "sample more (sample.n, sample.temperature) or lower reward_model.min_margin"
         )
-    model = adapters.load(base, base.model, "reward", workspace.path("sft", "adapter"), trainable=True)
+    model = adapters.load(base, base.model, "reward", first_adapter(config, workspace), trainable=True)
     head = RewardHead(base.model.config.hidden_size).to(base.device)
     with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
-        train(config, workspace, base, model, head, prompts, codes, pairs, learned, tracker)
+        train(config, workspace, base, model, head, instructions, codes, pairs, learned, tracker)
     scores: dict[str, list[float]] = {}
     with (
         progress.bar("reward-model scores", len(codes), unit="tasks") as bar,
         adapters.merged(model, "reward") as plain,
     ):
         for task_id, found in codes.items():
-            scores[task_id] = score_group(base, plain, head, prompts[task_id], found)
+            scores[task_id] = score_programs(base, plain, head, instructions[task_id], found)
             bar.advance()
     everything = torch.tensor([s for t in codes if t not in held_out for s in scores[t]])
     head.mean.copy_(everything.mean())
@@ -125,7 +127,7 @@ def train(
     base: Base,
     model: Any,
     head: RewardHead,
-    prompts: Mapping[str, str],
+    instructions: Mapping[str, str],
     codes: Codes,
     pairs: Pairs,
     learned: Sequence[str],
@@ -159,8 +161,9 @@ def train(
             n_pairs = sum(len(pairs[task_id]) for task_id in batches[step])
             losses = []
             for task_id in batches[step]:
-                packed = pack([reward_group(base, prompts[task_id], codes[task_id])], base.device)
-                reward = rewards(model.get_base_model(), head, packed)
+                groups = [review_group(base, instructions[task_id], code) for code in codes[task_id]]
+                packed = pack(groups, base.device)
+                reward = rewards(model, head, packed)
                 chosen = torch.tensor([p.chosen for p in pairs[task_id]], device=base.device)
                 rejected = torch.tensor([p.rejected for p in pairs[task_id]], device=base.device)
                 margin = torch.tensor([p.margin for p in pairs[task_id]], device=base.device)

@@ -32,7 +32,7 @@ from kohai.models.generate import generate
 from kohai.models.losses import KlController, group_standardised
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
-from kohai.models.reward import RewardHead, load_head, read_by_reward_model, score_group
+from kohai.models.reward import RewardHead, load_head, score_programs
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.records import Prompt, Task
@@ -76,7 +76,6 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     settings = {
         "rl": config.rl.model_dump(mode="json"),
         "sample": config.sample.model_dump(mode="json"),
-        "reward_docs": config.reward_model.docs,
         "sandbox": config.sandbox.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
@@ -199,8 +198,12 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     rollouts = []
     for one, reference, scores in zip(drawn, references, raw, strict=True):
         standardised = group_standardised(torch.tensor([scores]))[0]
+        if bool(standardised.any()):
+            standardised = standardised + settings.baseline_shift
         prompt = trainer.base.render(trainer.prompts[one.task_id])
-        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, standardised))
+        rollouts.append(
+            Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, standardised, not is_fresh)
+        )
     everything = [value for scores in raw for value in scores]
     lengths = [len(ids) for one in drawn for ids in one.completions]
     return rollouts, {
@@ -269,12 +272,11 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
 
 def reward_model_scores(trainer: Trainer, drawn: Sequence[Drawn], codes: Sequence[Sequence[str]]) -> list[list[float]]:
     """What the reward model gives each program."""
-    settings, results = trainer.config.reward_model, []
+    results = []
     with adapters.merged(trainer.model, "reward") as plain:
         for one, found in zip(drawn, codes, strict=True):
-            instruction, prompt = trainer.tasks[one.task_id].instruction, trainer.prompts[one.task_id]
-            text = read_by_reward_model(settings, instruction, prompt)
-            results.append(score_group(trainer.base, plain, trainer.reward_head, text, found))
+            instruction = trainer.tasks[one.task_id].instruction
+            results.append(score_programs(trainer.base, plain, trainer.reward_head, instruction, found))
     return results
 
 
