@@ -95,13 +95,13 @@ def test_the_value_costs_the_policy_nothing():
 def test_ppo_learns():
     """A toy reward, the share of one byte among eight tokens, rises from under 0.2 to over 0.6 in 25 steps.
 
-    With the policy loss's sign turned, it falls to 0.
+    With the policy loss's sign turned, it stays at 0.
     """
     base = tiny_base(stop_ids=())
     model = adapters.add(base, base.model, "policy", LoraConfig(r=4, alpha=8.0))
     weights = adapters.parameters(model, "policy")
     head = ValueHead(32, seed=0)
-    optimizer = torch.optim.AdamW([{"params": weights, "lr": 1e-2}, {"params": head.parameters(), "lr": 1e-2}])
+    optimizer = torch.optim.AdamW([{"params": weights, "lr": 3e-2}, {"params": head.parameters(), "lr": 1e-2}])
     config = settings(gae_lambda=0.95)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -133,6 +133,5 @@ def test_ppo_learns():
             torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-    print([round(r,2) for r in rewards])
     assert rewards[0] < 0.2
     assert sum(rewards[-3:]) / 3 > 0.6
