@@ -15,9 +15,9 @@ IDS = torch.tensor([[40, 41, 42, 43, 44, 45]])
 LORA = LoraConfig(r=4, alpha=8.0)
 
 
-def with_adapters(base, *names, lora=LORA):
+def with_adapters(base, *names, lora=LORA, model=None):
     """The base's model with adapters whose weights are random, not the fresh ones that change nothing."""
-    model = base.model
+    model = base.model if model is None else model
     with torch.random.fork_rng():
         torch.manual_seed(2)
         for name in names:
@@ -77,6 +77,17 @@ def test_the_base_comes_back():
     assert torch.equal(logits(model), unmerged)
 
 
+def test_merged_where_only_some_layers_are_adapted():
+    """A role on the upper layers beside one on all of them: each is merged where it is."""
+    base = tiny_base()
+    model = with_adapters(base, "all")
+    model = with_adapters(base, "upper", model=model, lora=LoraConfig(r=4, alpha=8.0, first_layer=1))
+    adapters.activate(model, "upper")
+    unmerged = logits(model)
+    with adapters.merged(model, "upper") as plain:
+        torch.testing.assert_close(logits(plain), unmerged, rtol=0, atol=1e-4)
+
+
 def test_merged_without_adapters():
     """A plain model is handed out as it is."""
     base = tiny_base()
@@ -101,6 +112,7 @@ def test_only_the_active_one_learns():
     learning = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert learning
     assert all(".policy." in name for name in learning)
+    assert learning == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert len(learning) == len(adapters.parameters(model, "policy")) == 28
     adapters.activate(model, "policy")
     assert not any(parameter.requires_grad for parameter in model.parameters())
