@@ -5,6 +5,7 @@ A role's name is its adapter's name: `sft` (also the reference), `policy`, `revi
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,14 +73,20 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
 
 
 def save(model: Any, name: str, folder: Path) -> None:
-    """Writes one adapter in peft's format: whole or absent."""
+    """Writes one adapter in peft's format: whole or absent, and the same bytes for the same weights."""
     with (
         writing(folder) as temporary,
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".", suffix=".part") as scratch,  # so a kill leaves none
     ):
         model.save_pretrained(scratch, selected_adapters=[name])
         inner = Path(scratch) / name
-        (inner if inner.exists() else Path(scratch)).rename(temporary)
+        made = inner if inner.exists() else Path(scratch)
+        (made / "README.md").unlink(missing_ok=True)  # a form that nobody filled in
+        settings = made / "adapter_config.json"
+        found = json.loads(settings.read_text(encoding="utf-8"))
+        found["target_modules"] = sorted(found["target_modules"])  # a set: its order differs from process to process
+        settings.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
+        made.rename(temporary)
         if not inner.exists():
             Path(scratch).mkdir(exist_ok=True)
 
