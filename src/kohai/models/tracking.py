@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from kohai.errors import ToolError
+from kohai.workspace import writing
 
 
 class Tracker:
@@ -25,9 +26,10 @@ class Tracker:
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one step's numbers."""
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+        kept = [line for line in lines if json.loads(line)["step"] < step]
         kept.append(json.dumps({"step": step, **values}))
-        self.path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        with writing(self.path) as temporary:  # a kill in the middle must not lose the earlier steps
+            temporary.write_text("\n".join(kept) + "\n", encoding="utf-8")
         for sink in self._sinks:
             sink.log(dict(values), step=step)
 
