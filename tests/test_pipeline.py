@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,22 +17,23 @@ from kohai.workspace import digest_path
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-m", "kohai", "run", "configs/smoke.yaml", "--set", "model.threads=1"]
+COMMAND = [sys.executable, "-m", "kohai"]
+SMOKE = ["configs/smoke.yaml", "--set", "model.threads=1", "--set", "model.dtype=float32"]
 ARTIFACTS = ("sft/adapter", "sample/completions.jsonl", "reward_model/adapter", "rejection_sft/adapter", "rl/policy")
 
 
-def started(run: Path) -> subprocess.Popen[str]:
-    """The smoke run as a child process."""
+def started(run: Path, stage: str = "run") -> subprocess.Popen[str]:
+    """The smoke run, or one stage of it, as a child process."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*COMMAND, "--set", f"run={run}"], cwd=ROOT, env=environment, text=True,
+        [*COMMAND, stage, *SMOKE, "--set", f"run={run}"], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def finished(run: Path) -> str:
+def finished(run: Path, stage: str = "run") -> str:
     """Its messages, after it ended well."""
-    child = started(run)
+    child = started(run, stage)
     _, messages = child.communicate(timeout=300)
     assert child.returncode == 0, messages
     return messages
@@ -84,6 +87,30 @@ def test_killed_and_continued_is_the_same(whole, tmp_path):
         for text in ((folder / "evaluate" / "evaluations.jsonl").read_text(encoding="utf-8") for folder in (run, whole))
     ]
     assert codes[0] == codes[1]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rl_killed_anywhere_is_the_same(whole, tmp_path, seed):
+    """`kill -9` at random moments of rl, the last one when the policy is just saved: same curves, policy and report."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl", "evaluate", "report"))
+    moments = random.Random(seed)
+    for landmark in ("rl/progress.json", "rl/progress.json", "rl/metrics.jsonl", "rl/policy"):
+        child = started(run, "rl")
+        deadline = time.monotonic() + 200
+        while not (run / landmark).exists() and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.0 if landmark == "rl/policy" else moments.uniform(0.0, 1.5))
+        child.kill()
+        child.communicate()
+    finished(run, "rl")
+    assert digest_path(run / "rl" / "policy") == digest_path(whole / "rl" / "policy")
+    for name in ("rl/metrics.jsonl", "rl/probe.jsonl"):
+        assert (run / name).read_text(encoding="utf-8") == (whole / name).read_text(encoding="utf-8"), name
+    reports = [json.loads((folder / "rl" / "manifest.json").read_text(encoding="utf-8")) for folder in (run, whole)]
+    assert reports[0]["report"] == reports[1]["report"]
+    assert not list(run.rglob("*.part"))
 
 
 def test_interrupted_says_how_to_go_on(tmp_path):

@@ -112,17 +112,18 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     )
     control = {"kl_coef": trainer.kl.coefficient}
     probes: dict[str, Any] = {}
+    numbers: dict[str, float] = {}
     state = {
         "weights": weights,
         "value_head": trainer.value_head,
         "optimizer": optimizer,
         "control": control,
         "probes": probes,
+        "numbers": numbers,
     }
     checkpoint = Checkpoint(workspace.path("rl", "checkpoint.pt"))
     first = checkpoint.restore(state)
     trainer.kl.coefficient = control["kl_coef"]
-    numbers: dict[str, float] = {}
     with (
         Tracker(workspace.path("rl"), f"{config.run.name}-rl", config.report_to) as tracker,
         progress.bar("rl", settings.steps, unit="steps") as bar,
@@ -131,8 +132,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             probe(trainer, 0, probes)
         bar.advance(first)
         for step in range(first, settings.steps):
-            rollouts, numbers = collect(trainer, step)
-            numbers |= update(trainer, rollouts, weights, optimizer, step)
+            rollouts, collected = collect(trainer, step)
+            numbers |= collected | update(trainer, rollouts, weights, optimizer, step)
             numbers["kl_coef"] = trainer.kl.coefficient
             trainer.kl.update(numbers["kl"])
             control["kl_coef"] = trainer.kl.coefficient
