@@ -62,6 +62,41 @@ def test_no_space(workspace):
     assert names(workspace.root) == []
 
 
+class LibraryError(Exception):
+    """What a library raises in place of the system's error."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EDQUOT, "Quota exceeded"), LibraryError("I/O error: No space left on device (os error 28)")],
+)
+def test_no_space_said_by_a_library(workspace, error):
+    """In a write and anywhere else in a stage; the stage is not done."""
+
+    def work() -> dict:
+        raise error
+
+    def write() -> None:
+        with writing(workspace.path("stage", "a.txt")):
+            raise error
+
+    with pytest.raises(WorkspaceError, match=r"stage: no space left on the disk"):
+        run_stage(workspace, "stage", {}, [], work)
+    with pytest.raises(WorkspaceError, match=r"a\.txt: no space left on the disk"):
+        write()
+    assert workspace.manifest("stage") is None
+
+
+def test_other_errors_stay_what_they_are(workspace):
+    """Where there is space left."""
+
+    def work() -> dict:
+        raise LibraryError("anything else")
+
+    with pytest.raises(LibraryError, match="anything else"):
+        run_stage(workspace, "stage", {}, [], work)
+
+
 def test_a_write_cut_by_the_system(workspace):
     """A file size limit cuts the write in the middle: an error, and the old file stays whole."""
     workspace.write_text("a.txt", "old")

@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kohai import records
-from kohai.errors import InternalError, WorkspaceError
+from kohai.errors import InternalError, KohaiError, WorkspaceError
 
 FORMAT = 1
+FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
 Record = TypeVar("Record")
 
 
@@ -145,17 +146,30 @@ def writing(path: Path) -> Iterator[Path]:
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
             temporary.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkspaceError(
-                f"{path}: no space left on the disk; free some and run the same command again"
-            ) from None
+    except Exception as error:
+        if _says_disk_is_full(error, path):
+            raise _disk_is_full(path) from None
         raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _says_disk_is_full(error: Exception, path: Path) -> bool:
+    """True where no space was left; libraries hide the system's error behind their own, or lose it."""
+    if isinstance(error, KohaiError):
+        return False
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT)):  # safetensors
+        return True
+    return path.parent.exists() and shutil.disk_usage(path.parent).free < FULL_BYTES  # torch
+
+
+def _disk_is_full(path: Path) -> WorkspaceError:
+    return WorkspaceError(f"{path}: no space left on the disk; free some and run the same command again")
 
 
 def run_stage(
@@ -171,7 +185,7 @@ def run_stage(
         The manifest, and whether the stage was skipped.
 
     Raises:
-        WorkspaceError: an input is missing.
+        WorkspaceError: an input is missing, or no space is left.
     """
     wanted = {
         "format": FORMAT,
@@ -189,7 +203,12 @@ def run_stage(
         shutil.rmtree(workspace.path(stage))  # half of a stage with other settings or inputs
     workspace.write_json(f"{stage}/progress.json", wanted)
     started = time.monotonic()
-    report = work()
+    try:
+        report = work()
+    except Exception as error:
+        if _says_disk_is_full(error, progress_path):
+            raise _disk_is_full(workspace.path(stage)) from None
+        raise
     manifest = wanted | {
         "report": report,
         "seconds": round(time.monotonic() - started, 1),
