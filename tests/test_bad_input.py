@@ -1,6 +1,12 @@
-"""What is wrong with a model, a task file or an endpoint is said in one message, with the right exit code."""
+"""What is wrong with a model, a package, a task file, a disk or an endpoint is said in one message, with its code.
 
+Mistakes in a configuration: test_config, test_cli. In a rubric: test_rubric. An endpoint that hangs: test_endpoint.
+"""
+
+import json
 import os
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from kohai.config import ModelConfig
-from kohai.errors import ConfigError, DataError
+from kohai import pipeline
+from kohai.config import Config, LoraConfig, ModelConfig, load_config
+from kohai.errors import ConfigError, DataError, UserError, WorkspaceError
 from kohai.models import adapters
 from kohai.models.base import choose_dtype, load_base
 
@@ -56,11 +63,172 @@ def test_damaged_model(folder, damage):
 
 def test_adapter_on_layers_that_are_not_there():
     """The names that the model has are in the message."""
-    from kohai.config import LoraConfig
-
     base = load_base(ModelConfig(name="tiny-random", threads=1))
     with pytest.raises(ConfigError, match=r"no wq; it has down_proj, gate_proj"):
         adapters.add(base, base.model, "sft", LoraConfig(modules=("wq",)))
+
+
+def test_model_that_is_nowhere(tmp_path):
+    """A path with nothing there: the message names it and what to check; nothing is waited for."""
+    with pytest.raises(DataError, match=rf"model {tmp_path}/none: .* does not load .*; check the name") as error:
+        load_base(ModelConfig(name=str(tmp_path / "none"), threads=1))
+    assert error.value.exit_code == 2
+    assert "\n" not in str(error.value)
+
+
+TASK = {"id": "{id}", "instruction": "Say {id}.", "reference": "print('{id}')"}
+
+
+class Small:
+    """A package of one function with a task in each split, to be spoilt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.package = folder / "greetings"
+        self.package.mkdir()
+        self.write_package('def greet(name: str) -> str:\n    """Says hello."""\n    return name\n')
+        for split in ("demo", "practice", "dev", "test", "test_unseen"):
+            self.write_tasks(split, {name: text.format(id=f"{split}-1") for name, text in TASK.items()})
+
+    def write_package(self, code: str) -> None:
+        """Its only module."""
+        (self.package / "__init__.py").write_text(code, encoding="utf-8")
+
+    def write_tasks(self, split: str, *tasks: dict[str, str]) -> None:
+        """A task file."""
+        lines = "".join(json.dumps(task) + "\n" for task in tasks)
+        (self.folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+
+    def config(self, *overrides: str) -> Config:
+        """A configuration of it."""
+        paths = [f"run={self.folder / 'run'}", f"package.path={self.package}", f"tasks.folder={self.folder}"]
+        counts = ["tasks.n_demo=null", "tasks.n_practice=null", "tasks.n_test=null"]
+        return load_config(ROOT / "configs" / "smoke.yaml", ["model.threads=1", *paths, *counts, *overrides])
+
+    def refused(self, kind: type[UserError], match: str, *overrides: str) -> None:
+        """`prepare` says so in one message for the user, and leaves no artifact."""
+        with pytest.raises(kind, match=match) as error:
+            pipeline.run(self.config(*overrides), ["prepare"])
+        assert error.value.exit_code == 2
+        stage = self.folder / "run" / "prepare"
+        assert {path.name for path in stage.rglob("*")} <= {"progress.json"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Small:
+    """Files with nothing wrong yet."""
+    return Small(tmp_path)
+
+
+def test_nothing_wrong(small):
+    """As it is, it is prepared: the tests below spoil one thing each."""
+    report = pipeline.run(small.config(), ["prepare"])["prepare"]
+    assert report["apis"] == 1
+    assert set(report["tasks"].values()) <= {0, 1}
+
+
+def test_package_that_does_not_parse(small):
+    """File and line."""
+    small.write_package("def greet(name):\n    return name\n\ndef broken(:\n")
+    small.refused(DataError, r"greetings/__init__\.py:4: ")
+
+
+def test_package_that_is_not_there(small):
+    """The path, and where it comes from."""
+    small.refused(WorkspaceError, r"nowhere does not exist; check the path in the config", "package.path=/nowhere")
+
+
+def test_package_without_python(small):
+    """A folder without a module is none."""
+    (small.package / "__init__.py").rename(small.package / "notes.txt")
+    small.refused(DataError, r"greetings: no Python package .*; check package\.path")
+
+
+def test_task_file_that_is_not_there(small):
+    """The path, and where it comes from."""
+    (small.folder / "dev.jsonl").unlink()
+    small.refused(WorkspaceError, r"dev\.jsonl does not exist; check the path in the configuration")
+
+
+def test_task_lines(small):
+    """File, line and field, for what is not JSON and for a task without a needed field."""
+    small.write_tasks("test", {"id": "a", "instruction": "Do."}, {"id": "b"})
+    small.refused(DataError, r"test\.jsonl:2: field 'instruction' is missing")
+    (small.folder / "test.jsonl").write_text('{"id": "a", "instruction": "Do."}\n{"id": \n', encoding="utf-8")
+    small.refused(DataError, r"test\.jsonl:2: not JSON")
+
+
+def test_demo_task_without_a_reference(small):
+    """SFT has nothing to learn from it: file, task and field."""
+    small.write_tasks("demo", {"id": "demo-1", "instruction": "Do."})
+    small.refused(DataError, r"demo\.jsonl: task demo-1: field 'reference' is missing")
+
+
+def test_task_in_two_splits(small):
+    """What is trained on would be tested on: the id and both splits."""
+    small.write_tasks("test", {"id": "demo-1", "instruction": "Do.", "reference": "print(1)"})
+    small.refused(DataError, r"task demo-1 is in demo and in test; ids are unique")
+
+
+def test_instruction_that_is_too_long(small):
+    """No doc can be cut any more: the task, its length and the setting."""
+    small.refused(DataError, r"takes \d+ tokens; raise prompt\.max_tokens \(20\) or shorten it", "prompt.max_tokens=20")
+
+
+def test_run_folder_of_another_version(small):
+    """It is refused and stays as it was."""
+    manifest = small.folder / "run" / "prepare" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"format": 99, "stage": "prepare"}')
+    with pytest.raises(
+        WorkspaceError, match=r"made by another version of Kohai \(format 99, .*\); use a new run folder"
+    ):
+        pipeline.run(small.config(), ["prepare"])
+    assert manifest.read_text() == '{"format": 99, "stage": "prepare"}'
+
+
+def test_stage_without_the_one_before(small):
+    """Asking for a later stage first says which file is missing and what makes it."""
+    with pytest.raises(WorkspaceError, match=r"prompts\.jsonl does not exist; an earlier stage makes it: `kohai run"):
+        pipeline.run(small.config(), ["sft"])
+    with pytest.raises(UserError, match=r"no stage 'dance'; the stages are prepare, sft"):
+        pipeline.run(small.config(), ["dance"])
+
+
+FULL_DISK = """
+set -e
+mount -t tmpfs -o size={size}k none {run}
+cd {root}
+{kohai} && echo "ended well" || echo "exit code $?"
+find {run} -name '*.part' -o -name manifest.json | sort
+mount -o remount,size=200m {run}
+{kohai} 2> /dev/null > /dev/null
+echo "then ended well"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [200, 1200])
+def test_full_disk(tmp_path, size):
+    """A disk of that many KB: one line and exit code 2, nothing half-written; with space the same command goes on."""
+    new_spaces = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*new_spaces, "mount -t tmpfs none /mnt"], check=False).returncode
+    ):
+        pytest.skip("this machine lets nobody mount a small disk")
+    run = tmp_path / "run"
+    run.mkdir()
+    command = shlex.join([sys.executable, "-m", "kohai", "run", *SMOKE, "--set", f"run={run}"])
+    script = FULL_DISK.format(size=size, run=run, root=ROOT, kohai=command)
+    done = subprocess.run([*new_spaces, script], capture_output=True, text=True, timeout=400, check=False)
+    assert "exit code 2" in done.stdout, done.stderr
+    assert done.stdout.endswith("then ended well\n"), done.stderr
+    assert ".part" not in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"kohai: error: {run}/")
+    assert last.endswith("no space left on the disk; free some and run the same command again")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
