@@ -208,8 +208,8 @@ echo "then ended well"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [200, 1200])
-def test_full_disk(tmp_path, size):
+@pytest.mark.parametrize(("size", "stage"), [(200, "prepare"), (1200, "run")])
+def test_full_disk(tmp_path, size, stage):
     """A disk of that many KB: one line and exit code 2, nothing half-written; with space the same command goes on."""
     new_spaces = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     if (
@@ -219,7 +219,7 @@ def test_full_disk(tmp_path, size):
         pytest.skip("this machine lets nobody mount a small disk")
     run = tmp_path / "run"
     run.mkdir()
-    command = shlex.join([sys.executable, "-m", "kohai", "run", *SMOKE, "--set", f"run={run}"])
+    command = shlex.join([sys.executable, "-m", "kohai", stage, *SMOKE, "--set", f"run={run}"])
     script = FULL_DISK.format(size=size, run=run, root=ROOT, kohai=command)
     done = subprocess.run([*new_spaces, script], capture_output=True, text=True, timeout=400, check=False)
     assert "exit code 2" in done.stdout, done.stderr
