@@ -15,7 +15,6 @@ from kohai.models.losses import (
     policy_loss,
     shaped_rewards,
     value_loss,
-    whiten,
 )
 
 
@@ -68,12 +67,6 @@ def test_masked_mean():
     values = torch.tensor([[1.0, 3.0, 100.0]])
     close(masked_mean(values, mask), 2.0)
     close(masked_mean(values, torch.zeros_like(mask)), 0.0)
-
-
-def test_whiten():
-    """1 and 3 have mean 2 and variance 1: -1 and 1; padding is 0."""
-    found = whiten(torch.tensor([[1.0, 3.0, 100.0]]), torch.tensor([[True, True, False]]))
-    close(found, [[-1.0, 1.0, 0.0]])
 
 
 def test_policy_loss_clips_both_sides():

@@ -15,7 +15,7 @@ import re
 import typing
 from typing import TYPE_CHECKING, Any
 
-from kohai.catalog.types import NONE, UNKNOWN, Type, options_of, parse_type, reference, referred, union
+from kohai.catalog.types import NONE, UNKNOWN, Type, parse_type, reference, referred, union
 
 if TYPE_CHECKING:
     from kohai.catalog.catalog import Catalog
@@ -196,8 +196,3 @@ def _named(catalog: Catalog, dotted: str) -> Type | None:
 
 def _is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def is_package_class(catalog: Catalog, kind: Type) -> bool:
-    """True where every alternative is a class of the package (or None)."""
-    return all(part == NONE or catalog.get(part.name) is not None for part in options_of(kind))

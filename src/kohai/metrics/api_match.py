@@ -15,7 +15,6 @@ import ast
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from kohai import code as code_of
@@ -235,10 +234,3 @@ def _normal(source: str) -> str:
     """A default's source as `ast.unparse` writes it."""
     tree = code_of.parse(source)
     return ast.unparse(tree).strip() if tree else source
-
-
-def describe_difference(code: Mapping[str, int], reference: Mapping[str, int]) -> str:
-    """What one has and the other lacks, for people: lines with `+` (too much) and `-` (missing)."""
-    extra = Counter(code) - Counter(reference)
-    missing = Counter(reference) - Counter(code)
-    return "\n".join([*(f"- {line}" for line in sorted(missing)), *(f"+ {line}" for line in sorted(extra))])
