@@ -118,18 +118,6 @@ def test_only_the_active_one_learns():
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_copy():
-    """The target gets the source's weights and keeps them when the source changes."""
-    base = tiny_base()
-    model = with_adapters(base, "sft", "policy")
-    adapters.copy(model, "sft", "policy")
-    sources, targets = adapters.parameters(model, "sft"), adapters.parameters(model, "policy")
-    assert all(torch.equal(a, b) for a, b in zip(sources, targets, strict=True))
-    with torch.no_grad():
-        sources[0].add_(1.0)
-    assert not torch.equal(sources[0], targets[0])
-
-
 def test_chosen_layers():
     """`first_layer` leaves lower blocks as they are, `modules` names layers; a wrong name lists the right ones."""
     base = tiny_base()

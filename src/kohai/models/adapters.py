@@ -104,13 +104,6 @@ def parameters(model: Any, name: str) -> list[torch.nn.Parameter]:
     return [parameter for key, parameter in model.named_parameters() if "lora_" in key and f".{name}." in key]
 
 
-def copy(model: Any, source: str, target: str) -> None:
-    """Copies one adapter's weights onto another of the same shape."""
-    with torch.no_grad():
-        for to, of in zip(parameters(model, target), parameters(model, source), strict=True):
-            to.copy_(of)
-
-
 @contextmanager
 def merged(model: Any, name: str | None) -> Iterator[Any]:
     """The plain model with one adapter folded into its weights (None: the bare base), without gradients.
