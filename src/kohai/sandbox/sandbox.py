@@ -32,7 +32,7 @@ from types import TracebackType
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError
-from kohai.records import Execution
+from kohai.records import Execution, Task
 from kohai.sandbox import packages, process, scratch
 from kohai.sandbox.classify import Sighting, classify
 from kohai.sandbox.layers import Layers, probe
@@ -50,6 +50,11 @@ class Program:
     code: str
     fixture: Path | None = None
     stdin: str = ""
+
+    @classmethod
+    def of_task(cls, code: str, task: Task, folder: Path) -> Program:
+        """Code that answers a task, started from the task's fixture; `folder` is what fixtures are relative to."""
+        return cls(code, folder / task.fixture if task.fixture else None)
 
 
 class Sandbox:

@@ -168,10 +168,7 @@ def evaluated(
 ) -> list[Evaluation]:
     """Runs an arm's programs and measures them."""
     folder = workspace.path("prepare")
-    programs = [
-        Program(code, folder / task.fixture if task.fixture else None)
-        for code, (_, task) in zip(codes, wanted, strict=True)
-    ]
+    programs = [Program.of_task(code, task, folder) for code, (_, task) in zip(codes, wanted, strict=True)]
     with progress.bar(f"execute {arm}", len(programs), unit="programs") as bar:
         executions = sandbox.execute(programs, lambda done: bar.advance(done - bar.done))
     return [

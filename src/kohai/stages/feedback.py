@@ -103,7 +103,7 @@ def executed_cases(config: Config, workspace: Workspace) -> list[Case]:
 def execute(config: Config, workspace: Workspace, programs: Sequence[tuple[str, Task]]) -> list[Execution]:
     """Runs programs, each from its task's fixture."""
     folder = workspace.path("prepare")
-    wanted = [Program(code, folder / task.fixture if task.fixture else None) for code, task in programs]
+    wanted = [Program.of_task(code, task, folder) for code, task in programs]
     with (
         Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox,
         progress.bar("execute", len(wanted), unit="programs") as bar,

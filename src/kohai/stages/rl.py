@@ -348,7 +348,7 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
             batch_tokens=settings.batch_tokens,
         )
     codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
-    programs = [Program(c, folder / t.fixture if t.fixture else None) for c, t in zip(codes, tasks, strict=True)]
+    programs = [Program.of_task(c, t, folder) for c, t in zip(codes, tasks, strict=True)]
     with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
         executions = sandbox.execute(programs)
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
