@@ -9,12 +9,12 @@ from kohai.models.losses import (
     KlController,
     bradley_terry,
     gae,
-    group_standardised,
     kl_estimate,
     masked_mean,
     policy_loss,
     shaped_rewards,
     value_loss,
+    win_rates,
 )
 
 
@@ -164,12 +164,11 @@ def test_bradley_terry_survives_far_scores():
     close(bradley_terry(torch.tensor([200.0]), torch.tensor([0.0]), torch.tensor([0.0])), 0.0)
 
 
-def test_group_standardised():
-    """1, 2, 3: mean 2, deviation sqrt(2/3) = 0.816497: -1.224745, 0, 1.224745. Another scale gives the same.
+def test_win_rates():
+    """Log-odds 0, ln 3, ln 9: a difference of ln 3 wins 3 of 4 times, 2 * 0.75 - 1 = 0.5; of ln 9 0.9, 0.8.
 
-    A group without variance, or with less than rounding leaves, says nothing: zeros, not noise and not NaN.
+    (-0.5 - 0.8) / 2 = -0.65; 0; 0.65. All alike: zeros. Far apart: the best beats two, the two others draw.
     """
-    scores = torch.tensor([[1.0, 2.0, 3.0], [40.0, 60.0, 80.0], [0.3, 0.3, 0.3], [0.3, 0.3 + 1e-5, 0.3]])
-    sides = [-1.224745, 0.0, 1.224745]
-    close(group_standardised(scores), [sides, sides, [0.0] * 3, [0.0] * 3])
-    assert torch.isfinite(group_standardised(scores)).all()
+    scores = torch.tensor([[0.0, math.log(3), math.log(9)], [0.3, 0.3, 0.3], [-500.0, 500.0, -500.0]])
+    close(win_rates(scores), [[-0.65, 0.0, 0.65], [0.0, 0.0, 0.0], [-0.5, 1.0, -0.5]])
+    close(win_rates(torch.tensor([[3.0]])), [[0.0]])

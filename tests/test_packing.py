@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, plain_logits, plain_logprobs, tiny_base
 
-from kohai.models.packing import pack, rows
+from kohai.models.packing import Span, pack, rows
 from kohai.models.scoring import hidden_states, padded, per_segment, token_scores
 
 GROUPS = [
@@ -29,18 +29,11 @@ def test_layout():
     assert packed.targets.tolist() == [60, 61, 70]
     assert packed.segments.tolist() == [0, 0, 1]
     assert packed.lasts.tolist() == [3, 4]
-    assert packed.prompts == ((0, 2), (5, 7))
     assert packed.n_segments == 2
-    assert packed.mask.shape == (1, 1, 7, 7)
-    assert packed.mask[0, 0].int().tolist() == [
-        [1, 0, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0, 0],
-        [1, 1, 0, 0, 1, 0, 0],
-        [0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 1, 1],
-    ]
+    first, second = packed.groups
+    assert (first.start, first.n_prompt, first.n_completions) == (0, 2, 3)
+    assert first.mask.int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
+    assert second == Span(5, 2, 0, None)
 
 
 def test_rows_are_cut_by_tokens():

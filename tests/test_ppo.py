@@ -7,7 +7,7 @@ from tiny_models import tiny_base
 from kohai.config import LoraConfig, RlConfig
 from kohai.models import adapters
 from kohai.models.generate import generate
-from kohai.models.losses import group_standardised
+from kohai.models.losses import win_rates
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.scoring import token_scores
@@ -54,6 +54,20 @@ def test_row_loss():
     assert numbers["kl"] == pytest.approx(0.0, abs=1e-5)
     assert numbers["entropy"] > 0
     assert rollout.kept["advantages"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
+
+
+def test_a_completion_drawn_twice_weighs_twice():
+    """Completion one twice, scores 1, 1, -0.5: policy loss -(6 - 1) / 8 = -0.625, though it is computed once."""
+    base = tiny_base()
+    once = rollout_of(base, [1.0, -0.5])
+    again = Rollout(
+        "task", PROMPT, [COMPLETIONS[0], *COMPLETIONS], [once.logprobs[0], *once.logprobs],
+        [once.reference_logprobs[0], *once.reference_logprobs], torch.tensor([1.0, 1.0, -0.5]),
+    )  # fmt: skip
+    _, numbers = row_loss(base.model, ValueHead(32, seed=0), again, settings(), 0.0, 1.0, CPU)
+    assert numbers["policy_loss"] == pytest.approx(-0.625, abs=1e-5)
+    assert numbers["value_loss"] == pytest.approx(0.5 * (6 * 1 + 2 * 0.25) / 8, abs=1e-5)
+    assert again.kept["advantages"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
 
 
 def test_the_kl_is_paid_for():
@@ -143,7 +157,7 @@ def test_ppo_learns():
         raw = torch.tensor([[sampled.ids.count(target) / 8 for sampled in group] for group in drawn])
         rewards.append(float(raw.mean()))
         rollouts = []
-        for prompt, group, scores in zip(prompts, drawn, group_standardised(raw), strict=True):
+        for prompt, group, scores in zip(prompts, drawn, win_rates(20 * raw), strict=True):
             completions = [sampled.ids for sampled in group]
             with adapters.merged(model, None) as plain:
                 reference = logprobs_of(plain, prompt, completions)

@@ -1,6 +1,7 @@
 """The reviewer: its curve on scores worked by hand, and what it says of programs with a tiny model."""
 
 import itertools
+import json
 import math
 
 import pytest
@@ -66,6 +67,17 @@ def test_scores_that_tell_nothing():
     curve = calibrate([-1.0, -1.0], [-1.0, -1.0])
     assert curve.probability(-1.0) == pytest.approx(0.5)
     assert (curve.auc, curve.balanced_accuracy) == (0.5, 0.5)
+
+
+def test_a_reviewer_that_is_wrong_does_not_judge():
+    """Mutants that score higher, or all the same: no threshold, and no answer rather than one the wrong way round."""
+    base = tiny_base()
+    case = Case(Task("t", "Say hi"), Completion("t", 0, "hi()", "hi()"), "", Execution("ok", "none"), [])
+    for curve in (calibrate([-3.0, -2.5], [-1.0, -1.5]), calibrate([-1.0, -1.0], [-1.0, -1.0])):
+        assert curve.threshold is None
+        assert json.loads(json.dumps(curve.as_dict(), allow_nan=False))["threshold"] is None
+        ((verdict,),) = Reviewer(base, base.model, curve).answer([DOES_TASK], [case])
+        assert (verdict.answer, verdict.probability) == ("unscored", None)
 
 
 def test_curve_as_json():

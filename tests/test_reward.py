@@ -1,93 +1,135 @@
 """The reward model: the head's numbers, what it reads, and its file."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny_models import tiny_base
 
 from kohai.errors import DataError
 from kohai.models.packing import pack
-from kohai.models.reviewer import review, review_group
-from kohai.models.reward import RewardHead, load_head, rewards, save_head, score_programs
+from kohai.models.reviewer import mean_logprobs, review, review_group
+from kohai.models.reward import RewardHead, findings_of, load_head, save_head, score_programs
+from kohai.records import Verdict
+from kohai.verify import CRITERIA
 
 CODES = ["print(1)", "", "import math\nprint(math.pi)"]
+FINDINGS = [[1.0] * 6, [-1.0] + [0.0] * 5, [1.0, 1.0, -1.0, 0.0, 0.0, 0.0]]
 
 
-def trained_head(size):
-    """A head with random weights, as if it had been trained."""
-    head = RewardHead(size)
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(3)
-        head.linear.weight.normal_()
-        head.linear.bias.fill_(0.5)
+def trained_head() -> RewardHead:
+    """A head with weights of its own, as if it had been trained."""
+    head = RewardHead()
+    with torch.no_grad():
         head.scale.fill_(2.0)
+        head.weights.copy_(torch.tensor([1.0, -2.0, 0.5, 0.0, 0.0, 3.0]))
     return head
 
 
 def test_head():
-    """Scale 2, weights 1, -2, bias 0.5. Hidden (3, 1), log-probability -1: -2 + 1 + 0.5 = -0.5; hidden 0, -2: -3.5.
+    """Scale 2, weights 1, -2, 0.5, 0, 0, 3. Log-probability -1, all yes: -2 + 2.5 = 0.5; -2, parses no: -4 - 1 = -5.
 
-    With mean -0.5 and deviation 2: 0 and -1.5. As it starts, the reward is the log-probability itself.
+    With mean -0.5 and deviation 2: 0.5 and -2.25. As it starts, the reward is the log-probability itself.
     """
-    head = RewardHead(2)
-    hidden, logprobs = torch.tensor([[3.0, 1.0], [0.0, 0.0]]), torch.tensor([-1.0, -2.0])
-    assert head(hidden, logprobs).tolist() == [-1.0, -2.0]
-    with torch.no_grad():
-        head.linear.weight.copy_(torch.tensor([[1.0, -2.0]]))
-        head.linear.bias.fill_(0.5)
-        head.scale.fill_(2.0)
-    assert head(hidden, logprobs).tolist() == [-0.5, -3.5]
+    logprobs, findings = torch.tensor([-1.0, -2.0]), torch.tensor(FINDINGS[:2])
+    assert RewardHead()(logprobs, findings).tolist() == [-1.0, -2.0]
+    head = trained_head()
+    assert head(logprobs, findings).tolist() == [0.5, -5.0]
     head.mean.fill_(-0.5)
     head.deviation.fill_(2.0)
-    assert head(hidden, logprobs).tolist() == [0.0, -1.5]
-    assert head(hidden.bfloat16(), logprobs).dtype == torch.float32
+    assert head(logprobs, findings).tolist() == [0.5, -2.25]
+
+
+def test_findings():
+    """In the order of the checks: yes 1, no -1, unscored or not asked 0; other answerers' verdicts are not read."""
+    verdicts = [
+        Verdict("api_exists", "no", "static"),
+        Verdict("parses", "yes", "static"),
+        Verdict("grounded", "unscored", "static"),
+        Verdict("runs", "yes", "execution"),
+    ]
+    assert findings_of(verdicts) == [1.0, 0.0, -1.0, 0.0, 0.0, 0.0]
+    assert len(findings_of([])) == len(CRITERIA)
+
+
+def test_fit_is_the_least_loss():
+    """One feature that differs, d = 2 in 3 pairs of 4 and -2 in one, no margin: sigmoid(2 w) = 3/4, w = ln(3) / 2.
+
+    The ridge of 0.001 moves that by less than 0.02; features that never differ get no weight.
+    """
+    findings = torch.tensor([[1.0, 1, 1, 0, 0, 0], [1.0, 1, -1, 0, 0, 0]])
+    head = RewardHead()
+    head.fit(torch.zeros(2), findings, [(0, 1, 0.0)] * 3 + [(1, 0, 0.0)])
+    assert float(head.weights.detach()[2]) == pytest.approx(math.log(3) / 2, abs=0.02)
+    others = [float(head.scale.detach()), *head.weights.detach()[[0, 1, 3, 4, 5]].tolist()]
+    assert others == pytest.approx([0.0] * 6, abs=1e-6)
+
+
+def test_fit_wants_its_margin():
+    """A margin of 1 in every pair asks for a larger difference than none."""
+    findings = torch.tensor([[1.0] * 6, [-1.0] * 6])
+    heads = [RewardHead(), RewardHead()]
+    for head, margin in zip(heads, (0.0, 1.0), strict=True):
+        head.fit(torch.zeros(2), findings, [(0, 1, margin)] * 4 + [(1, 0, margin)])
+    small, large = (float((head.weights @ (findings[0] - findings[1])).detach()) for head in heads)
+    assert 0 < small < large
 
 
 def test_it_starts_as_the_reviewer():
     """An untrained head gives the reviewer's score of each pair."""
     base = tiny_base()
-    found = score_programs(base, base.model, RewardHead(32), "Say hi", CODES)
+    found = score_programs(base, base.model, RewardHead(), "Say hi", CODES, FINDINGS)
     assert found == pytest.approx(review(base, base.model, [("Say hi", code) for code in CODES]), abs=1e-5)
     assert len({round(reward, 4) for reward in found}) == 3
 
 
 def test_scores_of_programs():
-    """Each reward is the head's of the state that predicts the stop token, computed on its own."""
+    """Each reward is the head's of the instruction's mean log-probability, computed on its own, and the findings."""
     base = tiny_base()
-    head = trained_head(32)
-    found = score_programs(base, base.model, head, "Say hi", CODES)
-    for reward, code in zip(found, CODES, strict=True):
+    head = trained_head()
+    found = score_programs(base, base.model, head, "Say hi", CODES, FINDINGS)
+    for reward, code, findings in zip(found, CODES, FINDINGS, strict=True):
         prompt, answers = review_group(base, "Say hi", code)
         with torch.no_grad():
-            output = base.model(torch.tensor([[*prompt, *answers[0]]]), output_hidden_states=True)
-            logits = output.logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            logits = base.model(torch.tensor([[*prompt, *answers[0]]])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
             mean = logits.gather(-1, torch.tensor(answers[0])[:, None]).mean()
-            assert reward == pytest.approx(float(head(output.hidden_states[-1][0, -2], mean)), abs=1e-4)
+            expected = head(mean[None], torch.tensor([findings]))
+        assert reward == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_comments_do_not_pay():
-    """A comment that quotes the instruction changes nothing."""
+    """A comment that quotes the instruction changes nothing; what reads the same is computed once."""
     base = tiny_base()
-    plain, quoting = score_programs(base, base.model, trained_head(32), "Say hi", ["print(1)", "# Say hi\nprint(1)"])
-    assert plain == pytest.approx(quoting, abs=1e-5)
+    codes = ["print(1)", "# Say hi\nprint(1)"]
+    rows = []
+    hook = base.model.base_model.register_forward_pre_hook(
+        lambda _module, _arguments, named: rows.append(len(named["kohai_row"].groups)), with_kwargs=True
+    )
+    plain, quoting = score_programs(base, base.model, trained_head(), "Say hi", codes, FINDINGS[:1] * 2)
+    hook.remove()
+    assert plain == quoting
+    assert rows == [1]
 
 
-def test_gradients_reach_the_head():
-    """Rewards of a packed row are a function of the head's weights."""
+def test_gradients_reach_adapter_and_head():
+    """Rewards of a packed row are a function of the weights that read it, and of the head's."""
     base = tiny_base()
-    head = RewardHead(32)
-    row = rewards(base.model, head, pack([review_group(base, "Say hi", code) for code in CODES]))
+    base.model.requires_grad_(True)
+    head = RewardHead()
+    packed = pack([review_group(base, "Say hi", code) for code in CODES])
+    row = head(mean_logprobs(base.model, packed), torch.tensor(FINDINGS))
     (row[0] - row[1]).backward()
-    assert head.linear.weight.grad is not None
-    assert head.linear.weight.grad.abs().sum() > 0
-    assert head.scale.grad is not None
+    for weight in (head.scale, head.weights, base.model.get_input_embeddings().weight):
+        assert weight.grad is not None
+        assert weight.grad.abs().sum() > 0
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """The file of a saved head."""
-    head = trained_head(32)
+    head = trained_head()
     head.mean.fill_(0.25)
     head.deviation.fill_(4.0)
     save_head(head, tmp_path / "reward_model" / "head.safetensors")
@@ -97,13 +139,13 @@ def saved(tmp_path: Path) -> Path:
 def test_save_and_load(saved):
     """Weights, mean and deviation come back; nothing else is written."""
     head = load_head(tiny_base(), saved)
-    assert torch.equal(head.linear.weight, trained_head(32).linear.weight)
-    assert (head.linear.bias.item(), head.mean.item(), head.deviation.item()) == (0.5, 0.25, 4.0)
+    assert torch.equal(head.weights, trained_head().weights)
+    assert (head.scale.item(), head.mean.item(), head.deviation.item()) == (2.0, 0.25, 4.0)
     assert not head.training
     assert [path.name for path in saved.parent.iterdir()] == ["head.safetensors"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "of another size"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "of other weights"])
 def test_damaged_head(saved, damage):
     """Each is one clear error that names the file and what to do."""
     if damage == "truncated":
@@ -113,7 +155,7 @@ def test_damaged_head(saved, damage):
     elif damage == "missing":
         saved.unlink()
     else:
-        save_head(RewardHead(7), saved)
+        save_file({"scale": torch.ones(())}, saved)
     with pytest.raises(
         DataError, match=r"head\.safetensors: the reward head does not load .*delete its stage's folder"
     ):

@@ -160,7 +160,7 @@ class FeedbackConfig(_Section):
 class RewardModelConfig(_Section):
     """Bradley-Terry reward model on the preferences; starts as the reviewer (without one, as the SFT model)."""
 
-    epochs: Positive = Field(1, description="Passes over the judged completions.")
+    epochs: Natural = Field(1, description="Passes over the judged completions; 0 = only the head is fitted.")
     learning_rate: Above0 = Field(4e-4, description="Peak.")
     batch_tasks: Positive = Field(4, description="Tasks per update, each with all its completions.")
     min_margin: Share = Field(0.05, description="Smaller score differences are ties and dropped.")
@@ -178,7 +178,7 @@ class RlConfig(_Section):
     )
     epochs: Positive = Field(2, description="Passes over a rollout batch.")
     minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")
-    learning_rate: Above0 = Field(1e-4, description="Of the policy's adapter.")
+    learning_rate: Above0 = Field(1e-4, description="Peak, of the policy's adapter; a short rise, then linear decay.")
     value_learning_rate: Above0 = Field(1e-3, description="Of the value head.")
     kl_coef: Annotated[float, Field(ge=0.0)] = Field(0.02, description="Weight of the per-token KL to the reference.")
     kl_target: Above0 | None = Field(None, description="Adapts kl_coef toward this KL per completion; null = fixed.")
@@ -188,14 +188,16 @@ class RlConfig(_Section):
     gae_lambda: Share = Field(0.95, description="GAE's lambda (arXiv 1506.02438).")
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
     gates: tuple[str, ...] = Field(
-        ("parses", "names_bound", "api_exists", "arguments_bind"),
+        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"),
         description="Criteria that a completion must pass for the reward model's reward; else it gets the floor.",
     )
-    gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
+    gate_floor: float = Field(
+        -1.0, description="A gated completion earns at most this, any other at least this, in the reward model's units."
+    )
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
         0.5,
-        description="Added to scores standardised within a task: the better is learned harder than the worse is "
-        "unlearned, which keeps updates on older rollouts stable (arXiv 2506.20520).",
+        description="Added to a completion's win rate within its task (-1 to 1): the better is learned harder than the "
+        "worse is unlearned, which keeps updates on older rollouts stable (arXiv 2506.20520).",
     )
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")

@@ -92,8 +92,20 @@ def load_base(config: ModelConfig) -> Base:
     if not tokenizer.chat_template or config.name == "smollm2-135m-instruct":
         tokenizer.chat_template = CHATML  # the shipped template adds a system message of 20 tokens to each prompt
     model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    if device.type == "cpu":
+        lay_out_for_cpu(model)
     stops = {tokenizer.eos_token_id, *_ids(tokenizer, ("<|im_end|>", "<|endoftext|>"))}
     return Base(model, tokenizer, dtype, device, tuple(sorted(i for i in stops if i is not None)))
+
+
+def lay_out_for_cpu(model: Any) -> None:
+    """Stores the blocks' weights column by column: products with few rows, as in decoding, run two to four times faster
+    (benchmarks/decoding); large ones are as fast as before.
+    """
+    output = model.get_output_embeddings()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and module is not output:  # its weight is the embedding's, read by rows
+            module.weight.data = module.weight.data.t().contiguous().t()
 
 
 def is_local(config: ModelConfig) -> bool:

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
+from kohai.models.attention import Cache, attending
 from kohai.models.base import Base
 from kohai.models.packing import pack, rows
+from kohai.models.scoring import hidden_states
 
 PREFILL_TOKENS = 2048
 BLOCK = 256  # of the vocabulary, in drawing a token
@@ -37,25 +36,6 @@ class Sampled:
     ids: list[int]
     logprobs: list[float]
     finished: bool
-
-
-@dataclass
-class _Cache:
-    """Keys and values of P prompts (P, H, L, D per layer) and of R rows' own tokens (R, H, N, D per layer)."""
-
-    prompt_keys: dict[int, torch.Tensor] = field(default_factory=dict)
-    prompt_values: dict[int, torch.Tensor] = field(default_factory=dict)
-    keys: dict[int, torch.Tensor] = field(default_factory=dict)
-    values: dict[int, torch.Tensor] = field(default_factory=dict)
-    places: list[tuple[int, int, int]] = field(default_factory=list)  # prefill: (prompt, start, end) in the packed row
-    bias: torch.Tensor | None = None  # (P, 1, 1, L): 0 on a prompt's tokens, -inf on padding
-    slots: torch.Tensor | None = None  # (R,): row -> place among P * width
-    width: int = 1
-    n_prompts: int = 0
-    longest: int = 0
-    n_new: int = 0
-    step: int = 0
-    prefilling: bool = True
 
 
 def generate(
@@ -94,8 +74,7 @@ def generate(
         streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
         first = 0.0 if greedy_first else temperature
         temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
-        with _attention(model):
-            sampled = _decode(base, model, [prompts[i] for i in batch], n, temperatures, max_new_tokens, streams)
+        sampled = _decode(base, model, [prompts[i] for i in batch], n, temperatures, max_new_tokens, streams)
         for place, i in enumerate(batch):
             results[i] = sampled[place * n : (place + 1) * n]
         done += len(batch)
@@ -138,8 +117,8 @@ def _decode(
 ) -> list[Sampled]:
     """Decodes n rows a prompt side by side, each at its temperature (R,); rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
-    cache = _Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
-    last = _prefill(base, backbone, prompts, cache)
+    cache = Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
+    last = _prefill(base, model, prompts, cache)
     n_rows = len(prompts) * n
     cache.slots = torch.arange(n_rows, device=base.device)
     lengths = torch.tensor([len(p) for p in prompts], device=base.device).repeat_interleave(n)
@@ -150,7 +129,6 @@ def _decode(
     logprobs = torch.zeros((n_rows, max_new), device=base.device)
     ended = torch.zeros(n_rows, dtype=torch.bool, device=base.device)
     hidden = last.repeat_interleave(n, dim=0)  # (R, E)
-    any_mask = torch.zeros((1, 1, 1, 1), dtype=base.dtype, device=base.device)
     for step in range(max_new):
         token, logprob = _draw(head(hidden).float(), temperatures[alive], uniform[alive, step])
         ids[alive, step], logprobs[alive, step] = token, logprob
@@ -162,13 +140,14 @@ def _decode(
         if int(going.sum()) <= SHRINK_AT * len(alive):
             _shrink(cache, going)
             alive, token = alive[going], token[going]
-        hidden = backbone(
-            input_ids=token[:, None],
-            position_ids=(lengths[alive] + step)[:, None],
-            attention_mask=any_mask,
-            use_cache=False,
-            kohai_cache=cache,
-        ).last_hidden_state[:, 0]
+        with attending(backbone) as mask:
+            hidden = backbone(
+                input_ids=token[:, None],
+                position_ids=(lengths[alive] + step)[:, None],
+                attention_mask=mask,
+                use_cache=False,
+                kohai_cache=cache,
+            ).last_hidden_state[:, 0]
         cache.step += 1
     return [_sampled(ids[row].tolist(), logprobs[row].tolist(), bool(ended[row]), base) for row in range(n_rows)]
 
@@ -204,29 +183,22 @@ def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tenso
     return token, logits.gather(-1, token[:, None]).squeeze(-1) - top - total.log()
 
 
-def _prefill(base: Base, backbone: Any, prompts: list[Sequence[int]], cache: _Cache) -> torch.Tensor:
+def _prefill(base: Base, model: Any, prompts: list[Sequence[int]], cache: Cache) -> torch.Tensor:
     """Fills the prompts' keys and values; returns the hidden state of each prompt's last token, (P, E)."""
     last = []
     for row in rows([(prompt, ()) for prompt in prompts], PREFILL_TOKENS):
         packed = pack([(prompts[i], ()) for i in row], base.device)
-        cache.places = [(i, start, end) for i, (start, end) in zip(row, packed.prompts, strict=True)]
-        hidden = backbone(
-            input_ids=packed.ids,
-            position_ids=packed.positions,
-            attention_mask=packed.mask,
-            use_cache=False,
-            kohai_cache=cache,
-        ).last_hidden_state[0]
-        last += [hidden[end - 1] for _, end in packed.prompts]
+        cache.filling = row
+        hidden = hidden_states(model, packed, kohai_cache=cache)
+        last += [hidden[span.start + span.n_prompt - 1] for span in packed.groups]
     bias = torch.full((len(prompts), 1, 1, cache.longest), float("-inf"), dtype=base.dtype, device=base.device)
     for i, prompt in enumerate(prompts):
         bias[i, :, :, : len(prompt)] = 0.0
     cache.bias = bias
-    cache.prefilling = False
     return torch.stack(last)
 
 
-def _shrink(cache: _Cache, going: torch.Tensor) -> None:
+def _shrink(cache: Cache, going: torch.Tensor) -> None:
     """Drops rows that ended, and prompts none of whose rows go on."""
     assert cache.slots is not None
     assert cache.bias is not None
@@ -243,79 +215,3 @@ def _shrink(cache: _Cache, going: torch.Tensor) -> None:
             cache.prompt_values[layer] = cache.prompt_values[layer][kept]
         cache.bias = cache.bias[kept]
         cache.n_prompts = len(kept)
-
-
-class _attention:  # noqa: N801  (a context manager that reads as a statement)
-    """The model attends by `_attend` inside the block."""
-
-    def __init__(self, model: Any) -> None:
-        self.config = model.config
-
-    def __enter__(self) -> None:
-        self.kept = self.config._attn_implementation
-        self.config._attn_implementation = "kohai"
-
-    def __exit__(self, *_: object) -> None:
-        self.config._attn_implementation = self.kept
-
-
-def _attend(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    kohai_cache: _Cache | None = None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention over the shared cache. query: (B, heads, T, D); key, value: (B, H, T, D) with H dividing heads."""
-    if kohai_cache is None or kohai_cache.prefilling:
-        if kohai_cache is not None:
-            _keep(kohai_cache, module.layer_idx, key, value)
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    cache, layer = kohai_cache, module.layer_idx
-    n_rows, n_heads, _, size = query.shape
-    n_keys = key.shape[1]
-    if layer not in cache.keys:
-        cache.keys[layer] = key.new_empty((n_rows, n_keys, cache.n_new, size))
-        cache.values[layer] = value.new_empty((n_rows, n_keys, cache.n_new, size))
-    own_keys, own_values = cache.keys[layer], cache.values[layer]
-    own_keys[:, :, cache.step] = key[:, :, 0]
-    own_values[:, :, cache.step] = value[:, :, 0]
-    assert cache.slots is not None
-    assert cache.bias is not None
-    shared = cache.n_prompts * cache.width
-    group = n_heads // n_keys
-    q = query.reshape(n_rows, n_keys, group, size) * (size**-0.5 if scaling is None else scaling)
-    by_prompt = q.new_zeros((shared, n_keys, group, size)).index_copy(0, cache.slots, q)
-    by_prompt = by_prompt.view(cache.n_prompts, cache.width, n_keys, group, size).transpose(1, 2)
-    by_prompt = by_prompt.reshape(cache.n_prompts, n_keys, cache.width * group, size)
-    far = by_prompt @ cache.prompt_keys[layer].transpose(2, 3) + cache.bias  # (P, H, width * group, L)
-    far = far.view(cache.n_prompts, n_keys, cache.width, group, -1).transpose(1, 2)
-    far = far.reshape(shared, n_keys, group, -1)[cache.slots]
-    near = q @ own_keys[:, :, : cache.step + 1].transpose(2, 3)  # (R, H, group, step + 1)
-    weights = functional.softmax(torch.cat((far, near), dim=-1), dim=-1)
-    near_weights = weights[..., cache.longest :]
-    far_weights = weights.new_zeros((shared, n_keys, group, cache.longest))
-    far_weights = far_weights.index_copy(0, cache.slots, weights[..., : cache.longest].contiguous())
-    far_weights = far_weights.view(cache.n_prompts, cache.width, n_keys, group, -1).transpose(1, 2)
-    out = far_weights.reshape(cache.n_prompts, n_keys, cache.width * group, -1) @ cache.prompt_values[layer]
-    out = out.view(cache.n_prompts, n_keys, cache.width, group, size).transpose(1, 2)
-    out = out.reshape(shared, n_keys, group, size)[cache.slots] + near_weights @ own_values[:, :, : cache.step + 1]
-    return out.reshape(n_rows, 1, n_heads, size), None
-
-
-def _keep(cache: _Cache, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
-    """Copies a packed row's keys and values (1, H, T, D) to their prompts' places."""
-    _, n_keys, _, size = key.shape
-    if layer not in cache.prompt_keys:
-        shape = (cache.n_prompts, n_keys, cache.longest, size)
-        cache.prompt_keys[layer], cache.prompt_values[layer] = key.new_zeros(shape), value.new_zeros(shape)
-    for prompt, start, end in cache.places:
-        cache.prompt_keys[layer][prompt, :, : end - start] = key[0, :, start:end]
-        cache.prompt_values[layer][prompt, :, : end - start] = value[0, :, start:end]
-
-
-AttentionInterface.register("kohai", _attend)
-AttentionMaskInterface.register("kohai", sdpa_mask)

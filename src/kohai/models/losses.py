@@ -41,7 +41,7 @@ def gae(
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the real tokens; zero where there are none."""
+    """Mean over the real tokens, each with its weight in `mask` (True is 1); zero where there are none."""
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
@@ -95,8 +95,13 @@ def bradley_terry(chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Te
     return -functional.logsigmoid(chosen - rejected - margin).mean()
 
 
-def group_standardised(scores: torch.Tensor, floor: float = 1e-4) -> torch.Tensor:
-    """Scores (G, n) of n completions a task, each group to mean 0 and deviation 1; a group without variance gives 0."""
-    centred = scores - scores.mean(1, keepdim=True)
-    deviation = centred.pow(2).mean(1, keepdim=True).sqrt()
-    return torch.where(deviation > floor, centred / deviation.clamp(min=floor), torch.zeros_like(centred))
+def win_rates(scores: torch.Tensor) -> torch.Tensor:
+    """Scores (G, n) of n completions a task, in the reward model's log-odds -> how much likelier each is preferred.
+
+        w_i = mean over j != i of 2 * sigmoid(s_i - s_j) - 1     in (-1, 1), mean 0 in a group; 0 where n = 1
+
+    The Bradley-Terry model's own reading of its scores: a hair's breadth counts as one, however alike the rest of the
+    group is, and a fault beyond doubt no more than another.
+    """
+    wins = torch.tanh((scores[:, :, None] - scores[:, None, :]) / 2)  # 2 * sigmoid(x) - 1
+    return wins.sum(2) / max(1, scores.shape[1] - 1)

@@ -16,23 +16,35 @@ Group = tuple[Sequence[int], Sequence[Sequence[int]]]
 
 
 @dataclass(frozen=True)
+class Span:
+    """A group's part of a row: `start`, then the prompt's tokens, then its completions'.
+
+    mask: (n_completions, n_prompt + n_completions), True where a completion's token sees a token of the group; None
+    where there are no completions. A prompt's token sees those before it.
+    """
+
+    start: int
+    n_prompt: int
+    n_completions: int
+    mask: torch.Tensor | None
+
+
+@dataclass(frozen=True)
 class Packed:
     """A row of T tokens that holds G groups with S completions of altogether C tokens.
 
-    ids, positions: (1, T). mask: (1, 1, T, T), True where row i may see column j.
+    ids, positions: (1, T). groups: where each group lies and what its tokens see.
     predictors: (C,) index of the position that predicts each completion token. targets: (C,) those tokens.
     segments: (C,) which completion (0..S-1) a token belongs to. lasts: (S,) index of each completion's last token.
-    prompts: per group, its (start, end) in the row.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    mask: torch.Tensor
+    groups: tuple[Span, ...]
     predictors: torch.Tensor
     targets: torch.Tensor
     segments: torch.Tensor
     lasts: torch.Tensor
-    prompts: tuple[tuple[int, int], ...]
 
     @property
     def n_segments(self) -> int:
@@ -44,42 +56,42 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
     """One row of all `groups`. Every prompt and completion has at least one token."""
     ids: list[int] = []
     positions: list[int] = []
-    prompt_of: list[int] = []  # group of each token
-    segment_of: list[int] = []  # completion of each token, -1 in prompts
+    segments: list[int] = []
     predictors: list[int] = []
     targets: list[int] = []
     lasts: list[int] = []
-    prompts: list[tuple[int, int]] = []
-    for number, (prompt, completions) in enumerate(groups):
+    spans: list[Span] = []
+    for prompt, completions in groups:
         start, end = len(ids), len(ids) + len(prompt)
-        prompts.append((start, end))
         ids += prompt
         positions += range(len(prompt))
-        segment_of += [-1] * len(prompt)
         for completion in completions:
             first = len(ids)
             predictors += [end - 1, *range(first, first + len(completion) - 1)]
             targets += completion
             positions += range(len(prompt), len(prompt) + len(completion))
-            segment_of += [len(lasts)] * len(completion)
+            segments += [len(lasts)] * len(completion)
             ids += completion
             lasts.append(len(ids) - 1)
-        prompt_of += [number] * (len(ids) - start)
-    group = torch.tensor(prompt_of)
-    segment = torch.tensor(segment_of)
-    order = torch.arange(len(ids))
-    visible = (segment[None, :] == -1) | (segment[None, :] == segment[:, None])
-    mask = (group[None, :] == group[:, None]) & visible & (order[None, :] <= order[:, None])
+        mask = _mask(len(prompt), completions).to(device) if completions else None
+        spans.append(Span(start, len(prompt), len(ids) - end, mask))
     return Packed(
         ids=torch.tensor([ids], device=device),
         positions=torch.tensor([positions], device=device),
-        mask=mask[None, None].to(device),
+        groups=tuple(spans),
         predictors=torch.tensor(predictors, dtype=torch.long, device=device),
         targets=torch.tensor(targets, dtype=torch.long, device=device),
-        segments=torch.tensor([s for s in segment_of if s >= 0], dtype=torch.long, device=device),
+        segments=torch.tensor(segments, dtype=torch.long, device=device),
         lasts=torch.tensor(lasts, dtype=torch.long, device=device),
-        prompts=tuple(prompts),
     )
+
+
+def _mask(n_prompt: int, completions: Sequence[Sequence[int]]) -> torch.Tensor:
+    """What the completions' tokens see: the whole prompt, and of their own completion what came before."""
+    segment = torch.repeat_interleave(torch.tensor([len(completion) for completion in completions]))
+    order = torch.arange(len(segment))
+    own = (segment[:, None] == segment[None, :]) & (order[None, :] <= order[:, None])
+    return torch.cat((torch.ones((len(segment), n_prompt), dtype=torch.bool), own), dim=1)
 
 
 def rows(groups: Sequence[Group], max_tokens: int) -> Iterator[list[int]]:

@@ -1,12 +1,14 @@
 """PPO's working parts: a rollout of one task, the value head, and the loss of a task's completions in one packed row.
 
 A row is one task: its prompt once, its n completions, so the prompt is computed once per update and nothing is padded.
-Advantages are not whitened over the batch: scores come standardised within their group, so their scale is known.
+Completions that were drawn twice are computed once and weigh twice.
+Advantages are not whitened over the batch: scores are win rates within a group, so their scale is known.
 Leaves out: more than one device, and dropout (the sampling and the updating policy are the same function).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,12 +29,13 @@ class Rollout:
     reference_logprobs: the same under the reference. scores: (n,) what each completion earns at its end.
     is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), since an
     estimate of KL(policy || reference) needs tokens that the policy drew.
-    advantages, returns, old_values: (n, T), set when the row is first seen and kept for later epochs.
+    kept: advantages, returns and old values of the distinct completions, set when the row is first seen and kept for
+    later epochs.
     """
 
     task_id: str
     prompt: Sequence[int]
-    completions: Sequence[Sequence[int]]
+    completions: Sequence[list[int]]
     logprobs: Sequence[Sequence[float]]
     reference_logprobs: Sequence[Sequence[float]]
     scores: torch.Tensor
@@ -82,28 +85,32 @@ def row_loss(
     Returns:
         The loss, and numbers for the curves: sums over completions or tokens of this row.
     """
-    packed = pack([(rollout.prompt, rollout.completions)], device)
+    times = Counter(map(tuple, rollout.completions))
+    places = [rollout.completions.index(list(completion)) for completion in times]
+    packed = pack([(rollout.prompt, [rollout.completions[i] for i in places])], device)
     scored = token_scores(model, packed, settings.sampling.temperature)
     logprobs, mask = padded(scored.logprobs, packed)
+    weight = mask * torch.tensor(list(times.values()), device=device)[:, None]
     values, _ = padded(head(scored.hidden), packed)
-    old = _padded_like(rollout.logprobs, mask)
-    reference = _padded_like(rollout.reference_logprobs, mask)
+    entropies, _ = padded(scored.entropies, packed)
+    old = _padded_like([rollout.logprobs[i] for i in places], mask)
+    reference = _padded_like([rollout.reference_logprobs[i] for i in places], mask)
     if not rollout.kept:
         with torch.no_grad():
-            rewards = shaped_rewards(rollout.scores.to(device), logprobs, reference, mask, kl_coef)
+            rewards = shaped_rewards(rollout.scores[places].to(device), logprobs, reference, mask, kl_coef)
             advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
         rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
     kept = rollout.kept
-    policy, clipped = policy_loss(logprobs, old, kept["advantages"], mask, settings.clip_range)
-    value = value_loss(values, kept["old_values"], kept["returns"], mask, settings.value_clip_range)
+    policy, clipped = policy_loss(logprobs, old, kept["advantages"], weight, settings.clip_range)
+    value = value_loss(values, kept["old_values"], kept["returns"], weight, settings.value_clip_range)
     with torch.no_grad():
         drawn_from, other = (reference, logprobs) if rollout.is_from_reference else (old, reference)
-        kl = (kl_estimate(drawn_from, other) * mask).sum()
+        kl = (kl_estimate(drawn_from, other) * weight).sum()
     numbers = {
         "policy_loss": float(policy.detach()) * share,
         "value_loss": float(value.detach()) * share,
         "clip_share": float(clipped) * share,
-        "entropy": float(masked_mean(scored.entropies, torch.ones_like(scored.entropies))) * share,
+        "entropy": float(masked_mean(entropies, weight)) * share,
         "kl": float(kl),
     }
     return (policy + value) * share, numbers

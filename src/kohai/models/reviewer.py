@@ -21,7 +21,7 @@ from kohai.code import strip_noise
 from kohai.judge import Case, Criterion
 from kohai.metrics import auc
 from kohai.models.base import Base
-from kohai.models.packing import Group, pack, rows
+from kohai.models.packing import Group, Packed, pack, rows
 from kohai.models.scoring import per_segment, token_scores
 from kohai.models.tuning import answer_ids
 from kohai.records import Verdict
@@ -42,9 +42,9 @@ class Calibration:
     n_mutants: int
 
     @property
-    def threshold(self) -> float:
-        """The score whose probability is one half."""
-        return -self.intercept / self.slope if self.slope else math.inf
+    def threshold(self) -> float | None:
+        """The score whose probability is one half; None where a better score is no better sign (slope 0 or less)."""
+        return -self.intercept / self.slope if self.slope > 0 else None
 
     def probability(self, score: float) -> float:
         """Of yes."""
@@ -74,8 +74,12 @@ class Reviewer:
     def _verdict(self, criterion: Criterion, score: float) -> Verdict:
         if criterion.id != "does_task":
             return Verdict(criterion.id, "unscored", self.name, "the reviewer answers only does_task")
+        threshold = self.calibration.threshold
+        if threshold is None:
+            reason = "the reviewer does not tell references from their mutants, so it cannot judge"
+            return Verdict(criterion.id, "unscored", self.name, reason)
         probability = self.calibration.probability(score)
-        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {self.calibration.threshold:.3f}"
+        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {threshold:.3f}"
         return Verdict(criterion.id, "yes" if probability >= 0.5 else "no", self.name, evidence, round(probability, 6))
 
 
@@ -88,23 +92,34 @@ def review_group(base: Base, instruction: str, code: str) -> Group:
 def review(
     base: Base, plain: Any, pairs: Sequence[tuple[str, str]], on_done: Callable[[int], None] | None = None
 ) -> list[float]:
-    """Mean log-probability per token of each (instruction, code) pair's instruction, given the code."""
-    groups = [review_group(base, instruction, code) for instruction, code in pairs]
+    """Mean log-probability per token of each (instruction, code) pair's instruction, given the code.
+
+    Pairs that read the same, once stripped, are computed once.
+    """
+    read = [(instruction, strip_noise(code)) for instruction, code in pairs]
+    distinct = list(dict.fromkeys(read))
+    groups = [review_group(base, instruction, code) for instruction, code in distinct]
     scores: list[float] = []
     for row in rows(groups, ROW_TOKENS):
-        packed = pack([groups[i] for i in row], base.device)
-        logprobs = token_scores(plain, packed).logprobs
-        lengths = torch.bincount(packed.segments, minlength=packed.n_segments)
-        scores += (per_segment(logprobs, packed) / lengths).tolist()
+        scores += mean_logprobs(plain, pack([groups[i] for i in row], base.device)).tolist()
         if on_done is not None:
             on_done(len(row))
-    return scores
+    if on_done is not None:
+        on_done(len(pairs) - len(distinct))
+    by_pair = dict(zip(distinct, scores, strict=True))
+    return [by_pair[pair] for pair in read]
+
+
+def mean_logprobs(model: Any, packed: Packed) -> torch.Tensor:
+    """(S,): mean log-probability per token of each answer of a packed row."""
+    lengths = torch.bincount(packed.segments, minlength=packed.n_segments)
+    return per_segment(token_scores(model, packed).logprobs, packed) / lengths
 
 
 def calibrate(references: Sequence[float], mutants: Sequence[float]) -> Calibration:
     """A logistic curve through scores of right (references) and wrong (mutants) programs, both sides weighing the same.
 
-    Newton's method on the weighted log-likelihood with a light ridge, on standardised scores.
+    Newton's method on the weighted log-likelihood with a light ridge on the slope, on standardised scores.
     """
     scores = [*references, *mutants]
     mean = sum(scores) / len(scores)
@@ -113,7 +128,7 @@ def calibrate(references: Sequence[float], mutants: Sequence[float]) -> Calibrat
     y = torch.tensor([1.0] * len(references) + [0.0] * len(mutants), dtype=torch.float64)
     weight = torch.where(y > 0, 0.5 / len(references), 0.5 / len(mutants))
     beta = torch.zeros(2, dtype=torch.float64)
-    ridge = 1e-3 * torch.eye(2, dtype=torch.float64)
+    ridge = torch.diag(torch.tensor([1e-3, 0.0], dtype=torch.float64))
     for _ in range(50):
         p = torch.sigmoid(x @ beta)
         gradient = x.T @ (weight * (p - y)) + ridge @ beta
@@ -121,7 +136,7 @@ def calibrate(references: Sequence[float], mutants: Sequence[float]) -> Calibrat
         beta = beta - torch.linalg.solve(hessian, gradient)
     slope = float(beta[0]) / deviation
     intercept = float(beta[1]) - slope * mean
-    threshold = -intercept / slope if slope else math.inf
+    threshold = -intercept / slope if slope else math.inf  # where nothing is told apart, all count as no
     right = sum(s >= threshold for s in references) / len(references)
     wrong = sum(s < threshold for s in mutants) / len(mutants)
     labels = [True] * len(references) + [False] * len(mutants)

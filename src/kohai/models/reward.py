@@ -1,12 +1,13 @@
 """The reward model: an adapter and a small head on the base that score a program for an instruction (Bradley-Terry).
 
-It reads as the reviewer does, the program first and then the instruction, and starts from the reviewer's adapter:
+It reads as the reviewer does, the program first and then the instruction, starts from the reviewer's adapter, and is
+told what the static checks found:
 
-    reward = scale * (mean log-probability of the instruction's tokens) + w . (hidden state at its end) + b
+    reward = scale * (mean log-probability of the instruction's tokens) + w . findings
 
-With scale 1 and w = 0, as it starts, that is the reviewer's score; the preferences, which know of execution and static
-checks too, move it from there. Comments and unused strings are stripped, so they cannot pay. Rewards are standardised
-by the mean and deviation they had on the training completions.
+With scale 1 and w = 0, as it starts, that is the reviewer's score. The preferences know of execution, too: they set
+scale and w first (a convex problem), then move the adapter. Comments and unused strings are stripped, so they cannot
+pay. Rewards are standardised by the mean and deviation they had on the training completions.
 """
 
 from __future__ import annotations
@@ -21,48 +22,71 @@ from safetensors.torch import load_file, save_file
 
 from kohai.errors import DataError
 from kohai.models.base import Base
-from kohai.models.packing import Packed, pack, rows
-from kohai.models.reviewer import ROW_TOKENS, review_group
-from kohai.models.scoring import per_segment, token_scores
+from kohai.models.losses import bradley_terry
+from kohai.models.reviewer import review
+from kohai.records import Verdict
+from kohai.verify import CRITERIA
 from kohai.workspace import writing
+
+RIDGE = 1e-3  # on the head's weights, so that a check that no preference turns on gets none
 
 
 class RewardHead(torch.nn.Module):
-    """Hidden states (S, E) and mean log-probabilities (S,) -> rewards (S,).
+    """Mean log-probabilities (S,) and findings (S, F) -> rewards (S,).
 
     `mean` and `deviation` standardise the rewards; they are set after training.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.linear = torch.nn.Linear(size, 1)
-        torch.nn.init.zeros_(self.linear.weight)
-        torch.nn.init.zeros_(self.linear.bias)
         self.scale = torch.nn.Parameter(torch.ones(()))
+        self.weights = torch.nn.Parameter(torch.zeros(len(CRITERIA)))
         self.mean = torch.nn.Buffer(torch.zeros(()))
         self.deviation = torch.nn.Buffer(torch.ones(()))
 
-    def forward(self, hidden: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
+    def forward(self, logprobs: torch.Tensor, findings: torch.Tensor) -> torch.Tensor:
         """Rewards of completions."""
-        return (self.scale * logprobs + self.linear(hidden.float()).squeeze(-1) - self.mean) / self.deviation
+        return (self.scale * logprobs + findings @ self.weights - self.mean) / self.deviation
+
+    def fit(self, logprobs: torch.Tensor, findings: torch.Tensor, pairs: Sequence[tuple[int, int, float]]) -> None:
+        """Sets scale and weights: the least Bradley-Terry loss on pairs (chosen, rejected, margin), lightly ridged."""
+        chosen, rejected = (torch.tensor([pair[side] for pair in pairs]) for side in (0, 1))
+        margin = torch.tensor([pair[2] for pair in pairs], dtype=torch.float64)
+        features = torch.cat((logprobs[:, None], findings), dim=1).double().cpu()
+        values = torch.zeros(features.shape[1], dtype=torch.float64, requires_grad=True)
+        solver = torch.optim.LBFGS([values], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> torch.Tensor:
+            solver.zero_grad()
+            rewards = features @ values
+            total = bradley_terry(rewards[chosen], rewards[rejected], margin) + RIDGE * values.pow(2).sum()
+            total.backward()
+            return total
+
+        solver.step(loss)
+        with torch.no_grad():
+            self.scale.copy_(values[0])
+            self.weights.copy_(values[1:])
 
 
-def rewards(model: Any, head: RewardHead, packed: Packed) -> torch.Tensor:
-    """(S,): the reward of each (program, instruction) pair of a packed row, see `review_group`."""
-    scored = token_scores(model, packed)
-    lengths = torch.bincount(packed.segments, minlength=packed.n_segments)
-    ends = scored.hidden[lengths.cumsum(0) - 1]
-    reward: torch.Tensor = head(ends, per_segment(scored.logprobs, packed) / lengths)
-    return reward
+def findings_of(verdicts: Sequence[Verdict]) -> list[float]:
+    """What the static checks found, (F,) in the order of `CRITERIA`: yes 1, no -1, unscored 0."""
+    answers = {verdict.criterion: verdict.answer for verdict in verdicts}
+    return [{"yes": 1.0, "no": -1.0}.get(answers.get(criterion, ""), 0.0) for criterion in CRITERIA]
 
 
 @torch.no_grad()
-def score_programs(base: Base, plain: Any, head: RewardHead, instruction: str, codes: Sequence[str]) -> list[float]:
+def score_programs(
+    base: Base,
+    plain: Any,
+    head: RewardHead,
+    instruction: str,
+    codes: Sequence[str],
+    findings: Sequence[Sequence[float]],
+) -> list[float]:
     """Rewards of programs for one instruction."""
-    groups = [review_group(base, instruction, code) for code in codes]
-    values: list[float] = []
-    for row in rows(groups, ROW_TOKENS):
-        values += rewards(plain, head, pack([groups[i] for i in row], base.device)).tolist()
+    logprobs = torch.tensor(review(base, plain, [(instruction, code) for code in codes]), device=base.device)
+    values: list[float] = head(logprobs, torch.tensor(findings, device=base.device)).tolist()
     return values
 
 
@@ -78,7 +102,7 @@ def load_head(base: Base, path: Path) -> RewardHead:
     Raises:
         DataError: it is missing or truncated.
     """
-    head = RewardHead(base.model.config.hidden_size)
+    head = RewardHead()
     try:
         head.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from kohai.models.attention import attending
 from kohai.models.packing import Packed
 
 
@@ -31,11 +32,17 @@ def token_scores(model: Any, packed: Packed, temperature: float = 1.0) -> TokenS
     return TokenScores(logprobs, entropies, hidden)
 
 
-def hidden_states(plain: Any, packed: Packed) -> torch.Tensor:
-    """(T, E): the last layer's hidden states of a packed row."""
-    output = plain.base_model(
-        input_ids=packed.ids, position_ids=packed.positions, attention_mask=packed.mask, use_cache=False
-    )
+def hidden_states(plain: Any, packed: Packed, **kwargs: Any) -> torch.Tensor:
+    """(T, E): the last layer's hidden states of a packed row. `kwargs` go on to the attention."""
+    with attending(plain) as mask:
+        output = plain.base_model(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=mask,
+            use_cache=False,
+            kohai_row=packed,
+            **kwargs,
+        )
     return output.last_hidden_state[0]
 
 

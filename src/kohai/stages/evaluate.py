@@ -19,9 +19,10 @@ from kohai.metrics import effect_match, exact_api
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
-from kohai.models.reward import load_head, score_programs
+from kohai.models.reward import findings_of, load_head, score_programs
 from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox import Program, Sandbox
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, digest_path
 
 ADAPTERS = {
@@ -144,13 +145,15 @@ def favourites(
     """Of each task's samples the one that the reward model likes best."""
     model = adapters.load(base, base.model, "reward", workspace.path("reward_model", "adapter"))
     head = load_head(base, workspace.path("reward_model", "head.safetensors"))
+    checks = RunChecks.of(workspace)
     chosen = []
     with (
         progress.bar("evaluate best_of_n", len(wanted), unit="tasks") as bar,
         adapters.merged(model, "reward") as plain,
     ):
         for group, (_, task) in zip(groups, wanted, strict=True):
-            rewards = score_programs(base, plain, head, task.instruction, group)
+            findings = [findings_of(checks.check(code, task)) for code in group]
+            rewards = score_programs(base, plain, head, task.instruction, group, findings)
             chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
             bar.advance()
     model.unload()

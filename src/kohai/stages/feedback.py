@@ -25,9 +25,9 @@ from kohai.models.base import load_base
 from kohai.models.reviewer import Calibration, Reviewer, calibrate, review, review_group
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
-from kohai.records import Completion, Execution, Feedback, Prompt, Task
+from kohai.records import Completion, Execution, Feedback, Task
 from kohai.sandbox import Program, Sandbox
-from kohai.verify import check
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
 Pairs = list[tuple[str, str]]  # instruction, code
@@ -86,17 +86,14 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
 def executed_cases(config: Config, workspace: Workspace) -> list[Case]:
     """Each completion with its static verdicts and what happened when it ran."""
-    catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
-    docs: dict[str, str] = workspace.read_json("prepare/docs.json")
-    prompts = {p.task_id: p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    checks = RunChecks.of(workspace)
     tasks = {t.id: t for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
     completions = workspace.read_records(Completion, "sample/completions.jsonl")
     executions = execute(config, workspace, [(c.code, tasks[c.task_id]) for c in completions])
     cases = []
     for completion, execution in zip(completions, executions, strict=True):
         task = tasks[completion.task_id]
-        shown = "\n".join(docs[api] for api in prompts[task.id].apis)
-        cases.append(Case(task, completion, shown, execution, check(completion.code, catalog, task.instruction, shown)))
+        cases.append(Case(task, completion, checks.docs[task.id], execution, checks.check(completion.code, task)))
     return cases
 
 

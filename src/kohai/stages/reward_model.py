@@ -1,7 +1,9 @@
 """reward_model: preferences from score differences within a task, then a Bradley-Terry model of them.
 
-A step takes a few tasks, each with all its completions in one packed row; the loss runs over all pairs of those tasks,
-with the score difference as margin. Tasks held out by seed give the reported pair accuracy.
+The head is fitted first, on what the adapter it starts from and the static checks say; then adapter and head learn
+together, `epochs` times over the tasks. A step takes a few tasks, each with all its completions in one packed row; the
+loss runs over all pairs of those tasks, with the score difference as margin. Tasks held out by seed give the reported
+pair accuracy.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
-from kohai.models.reviewer import review_group
-from kohai.models.reward import RewardHead, rewards, save_head, score_programs
+from kohai.models.reviewer import mean_logprobs, review, review_group
+from kohai.models.reward import RewardHead, findings_of, save_head
 from kohai.models.tracking import Tracker
 from kohai.records import Completion, Feedback, Preference, Task
+from kohai.verify import CRITERIA
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
 Pairs = Mapping[str, Sequence[Preference]]
 Codes = Mapping[str, Sequence[str]]
+PerTask = Mapping[str, torch.Tensor]
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -41,6 +46,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "seed": config.seed,
     }
     inputs = [
+        workspace.path("prepare", "catalog.json"),
+        workspace.path("prepare", "prompts.jsonl"),
         workspace.path("prepare", "tasks", "practice.jsonl"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path("feedback", "feedback.jsonl"),
@@ -66,12 +73,18 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """
     settings = config.reward_model
     base = load_base(config.model)
-    instructions = {t.id: t.instruction for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+    tasks = {t.id: t for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+    instructions = {task_id: task.instruction for task_id, task in tasks.items()}
+    checks = RunChecks.of(workspace)
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     codes: dict[str, list[str]] = {}
     for completion in workspace.read_records(Completion, "sample/completions.jsonl"):
         codes.setdefault(completion.task_id, []).append(completion.code)
     by_index = {(task, index): code for task, found in codes.items() for index, code in enumerate(found)}
+    findings = {
+        task_id: torch.tensor([findings_of(checks.check(code, tasks[task_id])) for code in found], device=base.device)
+        for task_id, found in codes.items()
+    }
     chosen = preferences(feedback, by_index, settings.min_margin)
     workspace.write_records("reward_model/preferences.jsonl", chosen)
     pairs: dict[str, list[Preference]] = {}
@@ -84,22 +97,19 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             "sample more (sample.n, sample.temperature) or lower reward_model.min_margin"
         )
     model = adapters.load(base, base.model, "reward", first_adapter(config, workspace), trainable=True)
-    head = RewardHead(base.model.config.hidden_size).to(base.device)
-    with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
-        train(config, workspace, base, model, head, instructions, codes, pairs, learned, tracker)
-    scores: dict[str, list[float]] = {}
-    with (
-        progress.bar("reward-model scores", len(codes), unit="tasks") as bar,
-        adapters.merged(model, "reward") as plain,
-    ):
-        for task_id, found in codes.items():
-            scores[task_id] = score_programs(base, plain, head, instructions[task_id], found)
-            bar.advance()
-    everything = torch.tensor([s for t in codes if t not in held_out for s in scores[t]])
-    head.mean.copy_(everything.mean())
-    head.deviation.copy_(everything.std(correction=0).clamp(min=1e-3))
-    mean, deviation = float(head.mean), float(head.deviation)
-    scores = {task_id: [(value - mean) / deviation for value in values] for task_id, values in scores.items()}
+    head = RewardHead().to(base.device)
+    logprobs = read(base, model, instructions, codes)
+    head.fit(*laid_out(logprobs, findings, pairs, learned))
+    if settings.epochs:
+        with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
+            train(config, workspace, base, model, head, instructions, codes, findings, pairs, learned, tracker)
+        logprobs = read(base, model, instructions, codes)
+    known = [task_id for task_id in codes if task_id not in held_out]
+    with torch.no_grad():
+        everything = torch.cat([head(logprobs[task_id], findings[task_id]) for task_id in known])
+        head.mean.copy_(everything.mean())
+        head.deviation.copy_(everything.std(correction=0).clamp(min=1e-3))
+        scores = {task_id: head(logprobs[task_id], findings[task_id]).tolist() for task_id in codes}
     adapters.save(model, "reward", workspace.path("reward_model", "adapter"))
     save_head(head, workspace.path("reward_model", "head.safetensors"))
     workspace.write_json("reward_model/scores.json", scores)
@@ -110,7 +120,37 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "tasks_without_pairs": len(codes) - len(pairs),
         "pair_accuracy": pair_accuracy(pairs, scores, held_out),
         "pair_accuracy_trained": pair_accuracy(pairs, scores, learned),
+        "scale": round(float(head.scale.detach()), 4),
+        "weights": {
+            name: round(float(weight), 4) for name, weight in zip(CRITERIA, head.weights.tolist(), strict=True)
+        },
     } | correlations(feedback, scores, held_out)
+
+
+@torch.no_grad()
+def read(base: Base, model: Any, instructions: Mapping[str, str], codes: Codes) -> dict[str, torch.Tensor]:
+    """Per task, (n,): how well each program explains the instruction, by the adapter `reward` as it is."""
+    logprobs = {}
+    with (
+        progress.bar("reward-model scores", len(codes), unit="tasks") as bar,
+        adapters.merged(model, "reward") as plain,
+    ):
+        for task_id, found in codes.items():
+            values = review(base, plain, [(instructions[task_id], code) for code in found])
+            logprobs[task_id] = torch.tensor(values, device=base.device)
+            bar.advance()
+    return logprobs
+
+
+def laid_out(
+    logprobs: PerTask, findings: PerTask, pairs: Pairs, tasks: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int, float]]]:
+    """The tasks' completions in one row, and their preferences by place in it."""
+    start, found = 0, []
+    for task_id in tasks:
+        found += [(start + p.chosen, start + p.rejected, p.margin) for p in pairs[task_id]]
+        start += len(logprobs[task_id])
+    return torch.cat([logprobs[t] for t in tasks]), torch.cat([findings[t] for t in tasks]), found
 
 
 def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str], list[str]]:
@@ -129,6 +169,7 @@ def train(
     head: RewardHead,
     instructions: Mapping[str, str],
     codes: Codes,
+    findings: PerTask,
     pairs: Pairs,
     learned: Sequence[str],
     tracker: Tracker,
@@ -163,7 +204,7 @@ def train(
             for task_id in batches[step]:
                 groups = [review_group(base, instructions[task_id], code) for code in codes[task_id]]
                 packed = pack(groups, base.device)
-                reward = rewards(model, head, packed)
+                reward = head(mean_logprobs(model, packed), findings[task_id])
                 chosen = torch.tensor([p.chosen for p in pairs[task_id]], device=base.device)
                 rejected = torch.tensor([p.rejected for p in pairs[task_id]], device=base.device)
                 margin = torch.tensor([p.margin for p in pairs[task_id]], device=base.device)

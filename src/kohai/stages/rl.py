@@ -1,9 +1,10 @@
 """rl: PPO on practice tasks against the reward model, on one frozen base with four roles.
 
-A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, scores are
-standardised within each task; then clipped policy updates with per-token KL to the reference (the SFT model), and a
-value head with GAE. The sample stage's completions were drawn from the very policy that RL starts from, so they are
-the first rollouts, at no cost. What the final metric knows (the effect match) is never read here.
+A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, and a score
+becomes the rate at which it wins against the others of its task; then clipped policy updates with per-token KL to the
+reference (the SFT model), and a value head with GAE. The sample stage's completions were drawn from the very policy
+that RL starts from, so they are the first rollouts, at no cost. What the final metric knows (the effect match) is never
+read here.
 
 A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
 """
@@ -20,7 +21,6 @@ from typing import Any
 import torch
 
 from kohai import progress
-from kohai.catalog import Catalog
 from kohai.code import extract_code
 from kohai.config import Config
 from kohai.errors import TrainingError
@@ -29,16 +29,18 @@ from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.generate import generate
-from kohai.models.losses import KlController, group_standardised
+from kohai.models.losses import KlController, win_rates
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
-from kohai.models.reward import RewardHead, load_head, score_programs
+from kohai.models.reward import RewardHead, findings_of, load_head, score_programs
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.records import Prompt, Task
 from kohai.sandbox import Program, Sandbox
-from kohai.verify import check
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
+
+WITHOUT_SIGNAL = 1e-6  # a group's win rates that are all this small say nothing
 
 
 @dataclass
@@ -65,9 +67,7 @@ class Trainer:
     kl: KlController
     prompts: Mapping[str, str]
     tasks: Mapping[str, Task]
-    catalog: Catalog
-    docs: Mapping[str, str]
-    shown: Mapping[str, Sequence[str]]
+    checks: RunChecks
     sampled: Sequence[Drawn]
 
 
@@ -105,8 +105,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     weights = adapters.parameters(trainer.model, "policy")
     optimizer = torch.optim.AdamW(
         [
-            {"params": weights, "lr": settings.learning_rate},
-            {"params": trainer.value_head.parameters(), "lr": settings.value_learning_rate},
+            {"params": weights, "peak": settings.learning_rate},
+            {"params": trainer.value_head.parameters(), "peak": settings.value_learning_rate},
         ],
         weight_decay=0.0,
     )
@@ -180,9 +180,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         kl=KlController(config.rl.kl_coef, config.rl.kl_target),
         prompts={p.task_id: p.text for p in prompts},
         tasks={t.id: t for t in tasks},
-        catalog=Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8")),
-        docs=workspace.read_json("prepare/docs.json"),
-        shown={p.task_id: p.apis for p in prompts},
+        checks=RunChecks.of(workspace),
         sampled=list(sampled.values()) if reuses else [],
     )
 
@@ -198,20 +196,18 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     raw, gated = score(trainer, drawn)
     rollouts = []
     for one, reference, scores in zip(drawn, references, raw, strict=True):
-        standardised = group_standardised(torch.tensor([scores]))[0]
-        if bool(standardised.any()):
-            standardised = standardised + settings.baseline_shift
+        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0]
+        if bool(wins.abs().max() > WITHOUT_SIGNAL):
+            wins = wins + settings.baseline_shift
         prompt = trainer.base.render(trainer.prompts[one.task_id])
-        rollouts.append(
-            Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, standardised, not is_fresh)
-        )
+        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, wins, not is_fresh))
     everything = [value for scores in raw for value in scores]
     lengths = [len(ids) for one in drawn for ids in one.completions]
     return rollouts, {
         "reward": sum(everything) / len(everything),
         "length": sum(lengths) / len(lengths),
         "gated_share": gated / len(everything),
-        "groups_without_signal": float(sum(bool((r.scores == 0).all()) for r in rollouts)),
+        "groups_without_signal": float(sum(bool(r.scores.abs().max() <= WITHOUT_SIGNAL) for r in rollouts)),
         "fresh": float(is_fresh),
     }
 
@@ -250,42 +246,39 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
     results = []
     with adapters.merged(trainer.model, "sft") as plain:
         for one in drawn:
-            packed = pack([(trainer.base.render(trainer.prompts[one.task_id]), one.completions)], trainer.base.device)
+            distinct = list(dict.fromkeys(map(tuple, one.completions)))
+            packed = pack([(trainer.base.render(trainer.prompts[one.task_id]), distinct)], trainer.base.device)
             values = token_scores(plain, packed, trainer.config.rl.sampling.temperature).logprobs
-            lengths = [len(ids) for ids in one.completions]
-            results.append([part.tolist() for part in values.split(lengths)])
+            parts = values.split([len(ids) for ids in distinct])
+            found = {ids: part.tolist() for ids, part in zip(distinct, parts, strict=True)}
+            results.append([found[tuple(ids)] for ids in one.completions])
     return results
 
 
 def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], int]:
-    """Each completion's reward: the reward model's, or the floor where a gate is shut; and how many are gated."""
-    floor = trainer.config.rl.gate_floor
-    codes = [[extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn]
-    known = [one.rewards for one in drawn if one.rewards is not None]
-    rewards = known if len(known) == len(drawn) else reward_model_scores(trainer, drawn, codes)
+    """Each completion's reward: the reward model's, at most the floor where a gate is shut and at least the floor where
+    none is; and how many are gated.
+    """
+    floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, gated = [], 0
-    for one, found, values in zip(drawn, codes, rewards, strict=True):
-        passes = [done and is_allowed(trainer, one.task_id, c) for c, done in zip(found, one.finished, strict=True)]
-        results.append([value if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)])
-        gated += passes.count(False)
-    return results, gated
-
-
-def reward_model_scores(trainer: Trainer, drawn: Sequence[Drawn], codes: Sequence[Sequence[str]]) -> list[list[float]]:
-    """What the reward model gives each program."""
-    results = []
     with adapters.merged(trainer.model, "reward") as plain:
-        for one, found in zip(drawn, codes, strict=True):
-            instruction = trainer.tasks[one.task_id].instruction
-            results.append(score_programs(trainer.base, plain, trainer.reward_head, instruction, found))
-    return results
-
-
-def is_allowed(trainer: Trainer, task_id: str, code: str) -> bool:
-    """True where no gate says no."""
-    docs = "\n".join(trainer.docs[api] for api in trainer.shown[task_id])
-    verdicts = check(code, trainer.catalog, trainer.tasks[task_id].instruction, docs)
-    return not any(v.answer == "no" for v in verdicts if v.criterion in trainer.config.rl.gates)
+        for one in drawn:
+            task = trainer.tasks[one.task_id]
+            codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
+            verdicts = [trainer.checks.check(code, task) for code in codes]
+            values = one.rewards
+            if values is None:
+                findings = [findings_of(found) for found in verdicts]
+                values = score_programs(trainer.base, plain, trainer.reward_head, task.instruction, codes, findings)
+            passes = [
+                done and not any(v.answer == "no" and v.criterion in gates for v in found)
+                for done, found in zip(one.finished, verdicts, strict=True)
+            ]
+            results.append(
+                [max(value, floor) if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)]
+            )
+            gated += passes.count(False)
+    return results, gated
 
 
 def update(
@@ -301,6 +294,7 @@ def update(
     numbers: dict[str, float] = {}
     n_minibatches = -(-len(rollouts) // settings.minibatch_tasks)
     n_completions = sum(len(r.completions) for r in rollouts)
+    n_updates = settings.epochs * n_minibatches
     for epoch in range(settings.epochs):
         order = list(rollouts)
         random.Random(f"{trainer.config.seed}/{step}/{epoch}").shuffle(order)
@@ -327,10 +321,21 @@ def update(
                     f"rl: the gradient is not a number at step {step + 1}; the last checkpoint is whole. "
                     "Lower rl.learning_rate and run again"
                 )
+            done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * schedule(done, settings.steps * n_updates)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         numbers = totals | {k: v for k, v in numbers.items() if k != "kl"}
     return numbers
+
+
+def schedule(done: int, total: int) -> float:
+    """Share of the peak learning rate after `done` of `total` updates: up over the first tenth, down to zero after.
+
+    Adam's first updates have the full size whatever the gradient's; without the rise they are noise.
+    """
+    return min(1.0, (done + 1) / max(1.0, 0.1 * total)) * (1 - done / total)
 
 
 def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
