@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -57,18 +57,24 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """An answerer for the panel; `plain` is the base with the reviewer's adapter merged."""
+    """An answerer for the panel; `plain` is the base with the reviewer's adapter merged.
+
+    scores: per task, the scores of what it was asked about, in that order; the reward model starts from them.
+    """
 
     base: Base
     plain: Any
     calibration: Calibration
     name: str = "reviewer"
+    scores: dict[str, list[float]] = field(default_factory=dict)
 
     def answer(
         self, criteria: Sequence[Criterion], cases: Sequence[Case], on_done: Callable[[int], None] | None = None
     ) -> list[list[Verdict]]:
         """One verdict per criterion and case; criteria other than `does_task` are unscored."""
         scores = review(self.base, self.plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
+        for case, score in zip(cases, scores, strict=True):
+            self.scores.setdefault(case.task.id, []).append(score)
         return [[self._verdict(criterion, score) for criterion in criteria] for score in scores]
 
     def _verdict(self, criterion: Criterion, score: float) -> Verdict:

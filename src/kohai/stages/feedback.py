@@ -73,6 +73,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     }
     refuse_unscored(feedback, config.feedback.max_unscored)
     workspace.write_records("feedback/feedback.jsonl", feedback)
+    if isinstance(judging, Reviewer):
+        workspace.write_json("feedback/reviews.json", judging.scores)
     scores = [f.score for f in feedback if f.score is not None]
     return {
         "completions": len(feedback),

@@ -98,7 +98,11 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         )
     model = adapters.load(base, base.model, "reward", first_adapter(config, workspace), trainable=True)
     head = RewardHead().to(base.device)
-    logprobs = read(base, model, instructions, codes)
+    if config.feedback.judge == "reviewer":  # the adapter is still the reviewer's, which has read them
+        reviews: dict[str, list[float]] = workspace.read_json("feedback/reviews.json")
+        logprobs = {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
+    else:
+        logprobs = read(base, model, instructions, codes)
     head.fit(*laid_out(logprobs, findings, pairs, learned))
     if settings.epochs:
         with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:

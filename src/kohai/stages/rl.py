@@ -12,6 +12,7 @@ A killed run goes on from its last checkpoint and gives the same numbers: rollou
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -52,6 +53,11 @@ class Drawn:
     logprobs: list[list[float]]
     finished: list[bool]
     rewards: list[float] | None = None  # the reward model's, where its own stage scored them already
+
+    def only(self, places: Sequence[int]) -> Drawn:
+        """Some of its completions."""
+        completions, logprobs = [self.completions[i] for i in places], [self.logprobs[i] for i in places]
+        return Drawn(self.task_id, completions, logprobs, [self.finished[i] for i in places])
 
 
 @dataclass
@@ -133,9 +139,11 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         bar.advance(first)
         for step in range(first, settings.steps):
             rollouts, collected = collect(trainer, step)
-            numbers |= collected | update(trainer, rollouts, weights, optimizer, step)
-            numbers["kl_coef"] = trainer.kl.coefficient
-            trainer.kl.update(numbers["kl"])
+            numbers.clear()
+            numbers |= collected | {"kl_coef": trainer.kl.coefficient}
+            if rollouts:
+                numbers |= update(trainer, rollouts, weights, optimizer, step)
+                trainer.kl.update(numbers["kl"])
             control["kl_coef"] = trainer.kl.coefficient
             tracker.log(step + 1, {name: round(value, 6) for name, value in numbers.items()})
             is_last = step + 1 == settings.steps
@@ -143,7 +151,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
                 probe(trainer, step + 1, probes)
             if (step + 1) % settings.checkpoint_every == 0 or is_last:
                 checkpoint.save(step + 1, state)
-            bar.advance(note=f"reward {numbers['reward']:+.2f}, KL {numbers['kl']:.2f}")
+            bar.advance(note=f"reward {numbers['reward']:+.2f}, KL {numbers.get('kl', math.nan):.2f}")
     adapters.save(trainer.model, "policy", workspace.path("rl", "policy"))
     lines = [probes[key] for key in sorted(probes, key=int)]
     workspace.write_text("rl/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
@@ -186,28 +194,36 @@ def start(config: Config, workspace: Workspace) -> Trainer:
 
 
 def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
-    """A step's rollouts, scored; and numbers for the curves."""
+    """A step's rollouts, scored; and numbers for the curves.
+
+    A gated completion counts in what the others win against, and is not learned from itself: to push down what fails is
+    noise at this size, and destroys the policy before it teaches it. Groups without a difference are skipped.
+    """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
     is_fresh = not drawn
     if is_fresh:
         drawn = draw(trainer, step)
-    references = reference_logprobs(trainer, drawn) if is_fresh else [one.logprobs for one in drawn]
-    raw, gated = score(trainer, drawn)
-    rollouts = []
-    for one, reference, scores in zip(drawn, references, raw, strict=True):
+    raw, passes = score(trainer, drawn)
+    learned = []
+    for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0]
-        if bool(wins.abs().max() > WITHOUT_SIGNAL):
-            wins = wins + settings.baseline_shift
+        if any(allowed) and bool(wins.abs().max() > WITHOUT_SIGNAL):
+            kept = [i for i, ok in enumerate(allowed) if ok]
+            learned.append((one.only(kept), wins[kept] + settings.baseline_shift))
+    groups = [one for one, _ in learned]
+    references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
+    rollouts = []
+    for (one, earned), reference in zip(learned, references, strict=True):
         prompt = trainer.base.render(trainer.prompts[one.task_id])
-        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, wins, not is_fresh))
+        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, earned, not is_fresh))
     everything = [value for scores in raw for value in scores]
     lengths = [len(ids) for one in drawn for ids in one.completions]
     return rollouts, {
         "reward": sum(everything) / len(everything),
         "length": sum(lengths) / len(lengths),
-        "gated_share": gated / len(everything),
-        "groups_without_signal": float(sum(bool(r.scores.abs().max() <= WITHOUT_SIGNAL) for r in rollouts)),
+        "gated_share": sum(not ok for allowed in passes for ok in allowed) / len(everything),
+        "groups_without_signal": float(len(drawn) - len(learned)),
         "fresh": float(is_fresh),
     }
 
@@ -255,12 +271,12 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
     return results
 
 
-def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], int]:
-    """Each completion's reward: the reward model's, at most the floor where a gate is shut and at least the floor where
-    none is; and how many are gated.
+def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool]]]:
+    """Each completion's reward and whether it passes the gates; the reward is the reward model's, at most the floor
+    where a gate is shut and at least the floor where none is.
     """
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
-    results, gated = [], 0
+    results, allowed = [], []
     with adapters.merged(trainer.model, "reward") as plain:
         for one in drawn:
             task = trainer.tasks[one.task_id]
@@ -277,8 +293,8 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
             results.append(
                 [max(value, floor) if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)]
             )
-            gated += passes.count(False)
-    return results, gated
+            allowed.append(passes)
+    return results, allowed
 
 
 def update(
