@@ -189,15 +189,13 @@ class RlConfig(_Section):
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
     gates: tuple[str, ...] = Field(
         ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"),
-        description="Criteria that a completion must pass for the reward model's reward; else it gets the floor.",
+        description="Criteria that a completion must pass to be learned from; else it gets the floor.",
     )
-    gate_floor: float = Field(
-        -1.0, description="A gated completion earns at most this, any other at least this, in the reward model's units."
-    )
+    gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
-        0.5,
-        description="Added to a completion's win rate within its task (-1 to 1): the better is learned harder than the "
-        "worse is unlearned, which keeps updates on older rollouts stable (arXiv 2506.20520).",
+        1.0,
+        description="Added to a completion's win rate within its task (-1 to 1). At 1 nothing is unlearned, the worst "
+        "only learned least, which keeps updates on older rollouts stable (arXiv 2506.20520).",
     )
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")

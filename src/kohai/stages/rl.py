@@ -196,8 +196,8 @@ def start(config: Config, workspace: Workspace) -> Trainer:
 def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
     """A step's rollouts, scored; and numbers for the curves.
 
-    A gated completion counts in what the others win against, and is not learned from itself: to push down what fails is
-    noise at this size, and destroys the policy before it teaches it. Groups without a difference are skipped.
+    What a gate stops is not learned from, the rest by how it fares against the rest: to push down what fails is noise
+    at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -207,10 +207,10 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     raw, passes = score(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
-        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0]
-        if any(allowed) and bool(wins.abs().max() > WITHOUT_SIGNAL):
-            kept = [i for i, ok in enumerate(allowed) if ok]
-            learned.append((one.only(kept), wins[kept] + settings.baseline_shift))
+        kept = [i for i, ok in enumerate(allowed) if ok]
+        wins = win_rates(torch.tensor([[scores[i] for i in kept]]) * trainer.reward_head.deviation.cpu())[0]
+        if kept and (len(kept) < len(allowed) or bool(wins.abs().max() > WITHOUT_SIGNAL)):
+            learned.append((one.only(kept), wins + settings.baseline_shift))
     groups = [one for one, _ in learned]
     references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
     rollouts = []
@@ -272,9 +272,7 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
 
 
 def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool]]]:
-    """Each completion's reward and whether it passes the gates; the reward is the reward model's, at most the floor
-    where a gate is shut and at least the floor where none is.
-    """
+    """Each completion's reward, the reward model's or at most the floor where a gate is shut; and whether it passes."""
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, allowed = [], []
     with adapters.merged(trainer.model, "reward") as plain:
@@ -290,9 +288,7 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
                 done and not any(v.answer == "no" and v.criterion in gates for v in found)
                 for done, found in zip(one.finished, verdicts, strict=True)
             ]
-            results.append(
-                [max(value, floor) if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)]
-            )
+            results.append([value if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)])
             allowed.append(passes)
     return results, allowed
 
