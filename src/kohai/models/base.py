@@ -99,8 +99,8 @@ def load_base(config: ModelConfig) -> Base:
 
 
 def lay_out_for_cpu(model: Any) -> None:
-    """Stores the blocks' weights column by column: products of 4 to 48 rows, as in decoding, are two to four times faster
-    that way, large ones as fast as before (docs/log.md).
+    """Stores the blocks' weights column by column: products of 4 to 48 rows, as in decoding, are two to four times
+    faster that way, large ones as fast as before (docs/log.md).
     """
     output = model.get_output_embeddings()
     for module in model.modules():
