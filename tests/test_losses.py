@@ -165,7 +165,10 @@ def test_bradley_terry_survives_far_scores():
 
 
 def test_win_rates():
-    """Against 1, 2, 2, 5: 0 beats none, 2 beats one and ties with two, 3 beats three, 9 all. Without rivals nothing."""
-    rivals = torch.tensor([2.0, 1.0, 5.0, 2.0])
-    close(win_rates(torch.tensor([0.0, 2.0, 3.0, 9.0]), rivals), [-1.0, 0.0, 0.5, 1.0])
-    close(win_rates(torch.tensor([3.0]), torch.empty(0)), [0.0])
+    """Log-odds 0, ln 3, ln 9: a difference of ln 3 wins 3 of 4 times, 2 * 0.75 - 1 = 0.5; of ln 9 0.9, 0.8.
+
+    (-0.5 - 0.8) / 2 = -0.65; 0; 0.65. All alike: zeros. Far apart: the best beats two, the two others draw.
+    """
+    scores = torch.tensor([[0.0, math.log(3), math.log(9)], [0.3, 0.3, 0.3], [-500.0, 500.0, -500.0]])
+    close(win_rates(scores), [[-0.65, 0.0, 0.65], [0.0, 0.0, 0.0], [-0.5, 1.0, -0.5]])
+    close(win_rates(torch.tensor([[3.0]])), [[0.0]])

@@ -18,7 +18,7 @@ COMPLETIONS = [[50, 51, 52], [60, 61]]
 
 
 def settings(**values):
-    return RlConfig(**({"gae_lambda": 1.0, "baseline_shift": 0.0, "sampling": {"temperature": 1.0}} | values))
+    return RlConfig(**({"gae_lambda": 1.0, "sampling": {"temperature": 1.0}} | values))
 
 
 def logprobs_of(model, prompt, completions):
@@ -68,15 +68,6 @@ def test_a_completion_drawn_twice_weighs_twice():
     assert numbers["policy_loss"] == pytest.approx(-0.625, abs=1e-5)
     assert numbers["value_loss"] == pytest.approx(0.5 * (6 * 1 + 2 * 0.25) / 8, abs=1e-5)
     assert again.kept["advantages"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
-
-
-def test_the_shift_moves_advantages_and_nothing_else():
-    """Scores 1 and -0.5 with a shift of 0.5: advantages 1.5 and 0 on their tokens, 0 on padding; returns stay."""
-    base = tiny_base()
-    rollout = rollout_of(base, [1.0, -0.5])
-    row_loss(base.model, ValueHead(32, seed=0), rollout, settings(baseline_shift=0.5), 0.0, 1.0, CPU)
-    assert rollout.kept["advantages"].tolist() == [[1.5, 1.5, 1.5], [0.0, 0.0, 0.0]]
-    assert rollout.kept["returns"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
 
 
 def test_the_kl_is_paid_for():
@@ -166,8 +157,7 @@ def test_ppo_learns():
         raw = torch.tensor([[sampled.ids.count(target) / 8 for sampled in group] for group in drawn])
         rewards.append(float(raw.mean()))
         rollouts = []
-        for prompt, group, row in zip(prompts, drawn, raw, strict=True):
-            scores = win_rates(row, row)
+        for prompt, group, scores in zip(prompts, drawn, win_rates(20 * raw), strict=True):
             completions = [sampled.ids for sampled in group]
             with adapters.merged(model, None) as plain:
                 reference = logprobs_of(plain, prompt, completions)

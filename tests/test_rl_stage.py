@@ -7,19 +7,22 @@ import torch
 from tiny_models import tiny_base
 
 from kohai.config import RlConfig
+from kohai.models.reward import RewardHead
 from kohai.stages import rl
 
-STEP = RlConfig(tasks_per_step=4)
+STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0)
 
 
 def trainer_of(drawn):
     """What `collect` reads of a trainer whose sampled completions are the first rollouts."""
+    head = RewardHead()
+    head.deviation.fill_(2.0)
     return SimpleNamespace(
         config=SimpleNamespace(rl=STEP),
         base=tiny_base(),
         prompts={one.task_id: "Say hi" for one in drawn},
+        reward_head=head,
         sampled=drawn,
-        rivals=torch.tensor([-0.5, 0.0, 0.0, 2.0]),
     )
 
 
@@ -31,8 +34,8 @@ def drawn_of(task_id, n):
 def test_gated_completions_are_not_learned_from(monkeypatch):
     """Four tasks. In `mixed` one of three is gated; of the others one has a reward of 0, one of 1.
 
-    The reference's completions earn -0.5, 0, 0 and 2: 0 beats one and ties with two, 1 beats three, so 0 and 0.5.
-    `alike` has no difference and `hopeless` nothing that passes.
+    Rewards times the deviation of 2 are log-odds: 2 wins against 0 by tanh(1) = 0.761594. With the shift of 1: 0.238406
+    and 1.761594. In `one passes` it is learned as it is. `alike` has no difference and `hopeless` nothing that passes.
     """
     drawn = [drawn_of("mixed", 3), drawn_of("alike", 2), drawn_of("hopeless", 2), drawn_of("one passes", 2)]
     scores = [[-1.0, 0.0, 1.0], [0.5, 0.5], [-1.0, -3.0], [0.0, -1.0]]
@@ -40,10 +43,10 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
     rollouts, numbers = rl.collect(trainer_of(drawn), 0)
     rollout, other = rollouts
-    assert (other.task_id, other.completions, other.scores.tolist()) == ("one passes", [[50]], [0.0])
+    assert (other.task_id, other.completions, other.scores.tolist()) == ("one passes", [[50]], [1.0])
     assert (rollout.task_id, rollout.completions, rollout.is_from_reference) == ("mixed", [[51], [52]], True)
     assert rollout.logprobs == rollout.reference_logprobs == [[-1.5], [-2.5]]
-    torch.testing.assert_close(rollout.scores, torch.tensor([0.0, 0.5]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(rollout.scores, torch.tensor([0.238406, 1.761594]), rtol=0, atol=1e-5)
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
     assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (2.0, 0.0, 1.0)

@@ -196,8 +196,8 @@ class RlConfig(_Section):
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
         1.0,
-        description="Added to advantages, whose scale is a win rate's (-1 to 1). At 1 hardly anything is unlearned, "
-        "the worst only learned least, which keeps updates on older rollouts stable (arXiv 2506.20520).",
+        description="Added to a completion's win rate within its task (-1 to 1). At 1 nothing is unlearned until the "
+        "value head knows what is usual, which keeps the first updates stable (arXiv 2506.20520).",
     )
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")

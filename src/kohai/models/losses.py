@@ -95,11 +95,13 @@ def bradley_terry(chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Te
     return -functional.logsigmoid(chosen - rejected - margin).mean()
 
 
-def win_rates(scores: torch.Tensor, rivals: torch.Tensor) -> torch.Tensor:
-    """Scores (n,) and the rivals' (m,) -> (n,) in [-1, 1]: the share of rivals that each beats, times 2, less 1.
+def win_rates(scores: torch.Tensor) -> torch.Tensor:
+    """Scores (G, n) of n completions a task, in the reward model's log-odds -> how much likelier each is preferred.
 
-    A tie counts half. Only the order of scores matters, so their scale needs no calibration. Without rivals: zeros.
+        w_i = mean over j != i of 2 * sigmoid(s_i - s_j) - 1     in (-1, 1), mean 0 in a group; 0 where n = 1
+
+    The Bradley-Terry model's own reading of its scores: a hair's breadth counts as one, however alike the rest of the
+    group is, and a fault beyond doubt no more than another.
     """
-    if not len(rivals):
-        return torch.zeros_like(scores)
-    return torch.sign(scores[:, None] - rivals[None, :]).mean(1)
+    wins = torch.tanh((scores[:, :, None] - scores[:, None, :]) / 2)  # 2 * sigmoid(x) - 1
+    return wins.sum(2) / max(1, scores.shape[1] - 1)

@@ -2,8 +2,7 @@
 
 A row is one task: its prompt once, its n completions, so the prompt is computed once per update and nothing is padded.
 Completions that were drawn twice are computed once and weigh twice.
-Advantages are not whitened over the batch: scores are win rates within a group, so their scale is known. The baseline
-shift is added to advantages, not to scores: the value head would learn it away.
+Advantages are not whitened over the batch: scores are win rates within a group, so their scale is known.
 Leaves out: more than one device, and dropout (the sampling and the updating policy are the same function).
 """
 
@@ -100,7 +99,6 @@ def row_loss(
         with torch.no_grad():
             rewards = shaped_rewards(rollout.scores[places].to(device), logprobs, reference, mask, kl_coef)
             advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
-        advantages = (advantages + settings.baseline_shift) * mask
         rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
     kept = rollout.kept
     policy, clipped = policy_loss(logprobs, old, kept["advantages"], weight, settings.clip_range)

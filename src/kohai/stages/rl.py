@@ -1,10 +1,10 @@
 """rl: PPO on practice tasks against the reward model, on one frozen base with four roles.
 
 A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, and a score
-becomes the rate at which it wins against what the reference, the SFT model, writes for all tasks and gets through the
-gates; then clipped policy updates with per-token KL to the reference, and a value head with GAE. The sample stage's
-completions were drawn from the very policy that RL starts from: they are those rivals, and the first rollouts, at no
-cost. What the final metric knows (the effect match) is never read here.
+becomes the rate at which it wins against the others of its task; then clipped policy updates with per-token KL to the
+reference (the SFT model), and a value head with GAE. The sample stage's completions were drawn from the very policy
+that RL starts from, so they are the first rollouts, at no cost. What the final metric knows (the effect match) is never
+read here.
 
 A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
 """
@@ -41,6 +41,8 @@ from kohai.sandbox import Program, Sandbox
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
+WITHOUT_SIGNAL = 1e-6  # a group's win rates that are all this small say nothing
+
 
 @dataclass
 class Drawn:
@@ -73,7 +75,6 @@ class Trainer:
     tasks: Mapping[str, Task]
     checks: RunChecks
     sampled: Sequence[Drawn]
-    rivals: torch.Tensor  # rewards of the reference's completions that pass the gates
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -177,7 +178,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
     for drawn in sampled.values():
         drawn.rewards = scores[drawn.task_id]
     reuses = config.rl.reuse_samples and config.rl.sampling.temperature == config.sample.temperature
-    trainer = Trainer(
+    return Trainer(
         config=config,
         workspace=workspace,
         base=base,
@@ -189,19 +190,14 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         tasks={t.id: t for t in tasks},
         checks=RunChecks.of(workspace),
         sampled=list(sampled.values()) if reuses else [],
-        rivals=torch.empty(0),
     )
-    found, passes = score(trainer, list(sampled.values()))
-    passed = [r for row, allowed in zip(found, passes, strict=True) for r, ok in zip(row, allowed, strict=True) if ok]
-    trainer.rivals = torch.tensor(passed)
-    return trainer
 
 
 def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
     """A step's rollouts, scored; and numbers for the curves.
 
-    What a gate stops is not learned from, the rest by how it fares against what the reference writes: to push down what
-    fails is noise at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
+    What a gate stops is not learned from, the rest by how it fares against the rest: to push down what fails is noise
+    at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -212,8 +208,9 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         kept = [i for i, ok in enumerate(allowed) if ok]
-        if kept and (len(kept) < len(allowed) or len(set(scores)) > 1):
-            learned.append((one.only(kept), win_rates(torch.tensor([scores[i] for i in kept]), trainer.rivals)))
+        wins = win_rates(torch.tensor([[scores[i] for i in kept]]) * trainer.reward_head.deviation.cpu())[0]
+        if kept and (len(kept) < len(allowed) or bool(wins.abs().max() > WITHOUT_SIGNAL)):
+            learned.append((one.only(kept), wins + settings.baseline_shift))
     groups = [one for one, _ in learned]
     references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
     rollouts = []
