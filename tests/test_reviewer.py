@@ -70,14 +70,17 @@ def test_scores_that_tell_nothing():
 
 
 def test_a_reviewer_that_is_wrong_does_not_judge():
-    """Mutants that score higher, or all the same: no threshold, and no answer rather than one the wrong way round."""
+    """Mutants that score higher, or all the same: no answer rather than one the wrong way round, unless told to."""
     base = tiny_base()
     case = Case(Task("t", "Say hi"), Completion("t", 0, "hi()", "hi()"), "", Execution("ok", "none"), [])
     for curve in (calibrate([-3.0, -2.5], [-1.0, -1.5]), calibrate([-1.0, -1.0], [-1.0, -1.0])):
-        assert curve.threshold is None
-        assert json.loads(json.dumps(curve.as_dict(), allow_nan=False))["threshold"] is None
+        json.dumps(curve.as_dict(), allow_nan=False)
         ((verdict,),) = Reviewer(base, base.model, curve).answer([DOES_TASK], [case])
         assert (verdict.answer, verdict.probability) == ("unscored", None)
+        ((verdict,),) = Reviewer(base, base.model, curve, min_auc=0.0).answer([DOES_TASK], [case])
+        assert verdict.probability is not None
+    assert calibrate([-1.0, -1.5], [-3.0, -2.5]).tells(0.9)
+    assert not calibrate([0.2, 1.4, 2.0, 3.0], [1.8, 0.6, 0.0, -1.0]).tells(0.9)
 
 
 def test_curve_as_json():

@@ -146,6 +146,10 @@ class ReviewerConfig(_Section):
     learning_rate: Above0 = Field(6e-4, description="Peak.")
     batch_size: Positive = Field(8, description="Pairs per update.")
     n_calibration: Positive = Field(60, description="References, each with a mutant, that set the yes/no threshold.")
+    min_auc: Share = Field(
+        0.5,
+        description="It abstains where it tells references from mutants worse (area under the curve); 0 = never.",
+    )
 
 
 class FeedbackConfig(_Section):

@@ -43,8 +43,12 @@ class Calibration:
 
     @property
     def threshold(self) -> float | None:
-        """The score whose probability is one half; None where a better score is no better sign (slope 0 or less)."""
-        return -self.intercept / self.slope if self.slope > 0 else None
+        """The score whose probability is one half; None where the score says nothing (slope 0)."""
+        return -self.intercept / self.slope if self.slope else None
+
+    def tells(self, min_auc: float) -> bool:
+        """A better score is a better sign, and tells references from mutants at least so well; 0 asks for nothing."""
+        return min_auc == 0 or (self.slope > 0 and self.auc is not None and self.auc >= min_auc)
 
     def probability(self, score: float) -> float:
         """Of yes."""
@@ -65,6 +69,7 @@ class Reviewer:
     base: Base
     plain: Any
     calibration: Calibration
+    min_auc: float = 0.5
     name: str = "reviewer"
     scores: dict[str, list[float]] = field(default_factory=dict)
 
@@ -80,12 +85,13 @@ class Reviewer:
     def _verdict(self, criterion: Criterion, score: float) -> Verdict:
         if criterion.id != "does_task":
             return Verdict(criterion.id, "unscored", self.name, "the reviewer answers only does_task")
-        threshold = self.calibration.threshold
-        if threshold is None:
-            reason = "the reviewer does not tell references from their mutants, so it cannot judge"
+        if not self.calibration.tells(self.min_auc):
+            auc = "unknown" if self.calibration.auc is None else f"{self.calibration.auc:.2f}"
+            reason = f"the reviewer does not tell references from their mutants (area under the curve {auc})"
             return Verdict(criterion.id, "unscored", self.name, reason)
         probability = self.calibration.probability(score)
-        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {threshold:.3f}"
+        threshold = "none" if self.calibration.threshold is None else f"{self.calibration.threshold:.3f}"
+        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {threshold}"
         return Verdict(criterion.id, "yes" if probability >= 0.5 else "no", self.name, evidence, round(probability, 6))
 
 

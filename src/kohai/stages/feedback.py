@@ -147,7 +147,7 @@ def answerer(config: Config, workspace: Workspace) -> Iterator[tuple[Answerer, d
             "judge": "reviewer",
             "calibration": {k: None if v is None else round(v, 4) for k, v in calibration.as_dict().items()},
         }
-        yield Reviewer(base, plain, calibration), report
+        yield Reviewer(base, plain, calibration, settings.min_auc), report
 
 
 def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float]]) -> Calibration:
