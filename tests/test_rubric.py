@@ -6,8 +6,8 @@ import pytest
 
 from kohai.errors import DataError
 from kohai.judge import Case, Criterion, Rubric, aggregate, answer_runs, judge, load_rubric
-from kohai.judge.rubric import STATIC_IDS
 from kohai.records import Completion, Execution, Task, Verdict
+from kohai.verify import CRITERIA
 
 SHIPPED = Path(__file__).parent.parent / "configs" / "rubric.yaml"
 RUBRIC = Rubric(
@@ -33,9 +33,9 @@ def mistakes(tmp_path, criterion, head="version: 1"):
 
 
 def test_the_shipped_rubric_loads():
-    """Eight criteria, most of the weight on running and on doing the task."""
+    """Nine criteria, most of the weight on running and on doing the task."""
     rubric = load_rubric(SHIPPED)
-    assert [c.id for c in rubric.criteria] == [*STATIC_IDS, "runs", "does_task"]
+    assert [c.id for c in rubric.criteria] == [*CRITERIA, "runs", "does_task"]
     heavy = sum(c.weight for c in rubric.criteria if c.id in ("runs", "does_task"))
     assert heavy > 0.6 * sum(c.weight for c in rubric.criteria)
     assert rubric.gates == ("parses",)

@@ -145,8 +145,8 @@ def test_program(catalog, program, letters):
     code = program.replace("|", OPEN)
     assert parse(code) is not None
     answers = _answers(code, catalog)
-    expected = {name: LETTERS[letter] for name, letter in zip(CRITERIA[1:], letters, strict=True)} | {"parses": "yes"}
-    found = {name: verdict.answer for name, verdict in answers.items()}
+    expected = {name: LETTERS[letter] for name, letter in zip(CRITERIA[1:-1], letters, strict=True)} | {"parses": "yes"}
+    found = {name: verdict.answer for name, verdict in answers.items() if name != "covers"}
     assert found == expected, [verdict.evidence for verdict in answers.values() if verdict.evidence]
 
 
@@ -222,6 +222,29 @@ def test_docs_ground_literals(catalog):
     program = OPEN + "    crates.pack(d, label='depot.db')"
     assert _answers(program, catalog)["grounded"].answer == "no"
     assert _answers(program, catalog, docs="open_depot(path: str = 'depot.db')")["grounded"].answer == "yes"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "program", "answer"),
+    [
+        ("Pack 20 of BX-7 as 'Blue box'.", "pack('bx-7', 20, label='blue box')", "yes"),
+        ("Pack 20 of BX-7 as 'Blue box'.", "pack('BX-7', 20)", "no"),
+        ("Pack 20 of BX-7.", "pack('BX-7', 2)", "no"),
+        ("Pack 20 of BX-7.", "pack('BX-71', 20)", "no"),
+        ("Pack 20 of BX-7.", "'BX-7, 20'\npack()  # BX-7, 20", "no"),
+        ("Pack 20 of BX-7.", "print(f'BX-7: {20}')", "yes"),
+        ("Set the price to 7.43 on 2030-03-07.", "price(743, date(2030, 3, 7))", "yes"),
+        ("Set the price to 7.43 on 2030-03-07.", "price(7.43, '2030-03-07')", "yes"),
+        ("1) Pack 20kg. 2) Print 1,250.", "pack(20)\nprint(1250)", "yes"),
+        ("The 3rd crate is for zone P2.", "find(Zone.P2)", "yes"),
+        ("Print the crates' names, it's urgent; take 1.", "pass", "unscored"),
+    ],
+)
+def test_covers(catalog, instruction, program, answer):
+    """What the instruction names literally is in the program, in what it uses, as the same text or number."""
+    verdicts = {verdict.criterion: verdict for verdict in check(program, catalog, instruction, "")}
+    assert verdicts["covers"].answer == answer, verdicts["covers"].evidence
+    assert bool(verdicts["covers"].evidence) == (answer != "yes")
 
 
 def test_nothing_of_the_program_is_executed(catalog, tmp_path):

@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 
 from kohai.errors import DataError
+from kohai.verify import CRITERIA
 
 ANSWERERS = ("static", "execution", "llm", "human")
-STATIC_IDS = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded")
 EXECUTION_IDS = ("runs",)
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _KEYS = ("version", "criteria")
@@ -140,8 +140,8 @@ def _answerer_problems(answerers: Any, name: Any, where: str) -> Iterator[str]:
     for answerer in answerers:
         if answerer not in ANSWERERS:
             yield f"{where}: {answerer!r} is not one of {', '.join(ANSWERERS)}"
-        elif answerer == "static" and name not in STATIC_IDS:
-            yield f"{where}: `static` knows no check for {name!r}; it answers {', '.join(STATIC_IDS)}"
+        elif answerer == "static" and name not in CRITERIA:
+            yield f"{where}: `static` knows no check for {name!r}; it answers {', '.join(CRITERIA)}"
         elif answerer == "execution" and name not in EXECUTION_IDS:
             yield f"{where}: `execution` cannot answer {name!r}; it answers {', '.join(EXECUTION_IDS)}"
 

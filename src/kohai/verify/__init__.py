@@ -16,13 +16,14 @@ from kohai.records import Answer, Verdict
 from kohai.verify.allowed import wrong_values
 from kohai.verify.arguments import binding_problems
 from kohai.verify.bindings import unbound_names
+from kohai.verify.coverage import uncovered
 from kohai.verify.grounding import ungrounded
 from kohai.verify.inference import read_program
 from kohai.verify.reading import Reading
 
 __all__ = ["CRITERIA", "check"]
 
-CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded")
+CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers")
 _SHOWN = 3  # problems per evidence
 
 
@@ -41,6 +42,7 @@ def check(code: str, catalog: Catalog, instruction: str, docs: str) -> list[Verd
             "arguments_bind": lambda: _of_calls(reading, binding_problems(reading, catalog)),
             "values_allowed": lambda: _of_calls(reading, wrong_values(reading, catalog)),
             "grounded": lambda: _of_calls(reading, ungrounded(reading, instruction, docs)),
+            "covers": lambda: _coverage(uncovered(tree, instruction)),
         }
         return [_verdict("parses", "yes", ""), *(_verdict(name, *answer()) for name, answer in answers.items())]
     except RecursionError:
@@ -58,6 +60,10 @@ def _existence(reading: Reading) -> tuple[Answer, str]:
 
 def _of_calls(reading: Reading, problems: Sequence[str]) -> tuple[Answer, str]:
     return _of_problems(problems) if reading.calls else ("unscored", "no call of the package that is known")
+
+
+def _coverage(problems: Sequence[str] | None) -> tuple[Answer, str]:
+    return ("unscored", "the instruction names nothing literally") if problems is None else _of_problems(problems)
 
 
 def _of_problems(problems: Sequence[str]) -> tuple[Answer, str]:

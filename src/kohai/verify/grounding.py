@@ -29,8 +29,8 @@ _NAMED = {"dozen": 12.0, "half": 0.5, "once": 1.0, "twice": 2.0, "thirty": 30.0,
 
 def ungrounded(reading: Reading, instruction: str, docs: str) -> list[str]:
     """Evidence for each literal that is in neither text."""
-    text = _normal(f"{instruction}\n{docs}")
-    numbers = _numbers(text)
+    text = normal(f"{instruction}\n{docs}")
+    numbers = numbers_in(text)
     problems: dict[str, str] = {}
     for call in reading.calls:
         for argument in _passed(call, reading):
@@ -86,7 +86,7 @@ def _literals(node: ast.expr, reading: Reading) -> Iterator[ast.Constant]:
 
 def _is_grounded(value: object, text: str, numbers: frozenset[float]) -> bool:
     if isinstance(value, str):
-        return _has_text(value, text, numbers)
+        return has_text(value, text, numbers)
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = abs(float(value))
         is_share = isinstance(value, float) and round(number * 100, 9) in numbers
@@ -94,8 +94,9 @@ def _is_grounded(value: object, text: str, numbers: frozenset[float]) -> bool:
     return True
 
 
-def _has_text(value: str, text: str, numbers: frozenset[float]) -> bool:
-    wanted = _normal(value).strip()
+def has_text(value: str, text: str, numbers: frozenset[float]) -> bool:
+    """A `normal` text has a value as a word of its own; a date or number also where `numbers` has it."""
+    wanted = normal(value).strip()
     if not wanted.strip(" .,;:!?"):
         return True
     left, right = r"(?<!\w)", r"(?!\w)"
@@ -113,13 +114,14 @@ def _has_text(value: str, text: str, numbers: frozenset[float]) -> bool:
         return False
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
     """Lower case, without quotes, white space single."""
     text = re.sub(r"(?<=\w)[\u2019'](?=\w)", "\u2019", text.lower())  # an apostrophe inside a word stays
     return " ".join(re.sub(r"[\"'`\u2018\u201c\u201d\u201e\u00ab\u00bb]", "", text).split())
 
 
-def _numbers(text: str) -> frozenset[float]:
+def numbers_in(text: str) -> frozenset[float]:
+    """The numbers that a `normal` text says, in digits or words, with 0 and 1."""
     found: set[float] = {1.0, 0.0}
     for match in _NUMBER.finditer(text):
         for part in (match[0], *match[0].split(",")):
