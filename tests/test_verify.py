@@ -1,11 +1,16 @@
 """Static checks: a table of small programs with the verdicts they must get."""
 
+import ast
+import json
+from pathlib import Path
+
 import catalog_package
 import pytest
 
 from kohai.catalog import Catalog, read_package
 from kohai.code import parse
 from kohai.verify import CRITERIA, check
+from kohai.verify.coverage import uncovered
 
 LETTERS = {"y": "yes", "n": "no", "u": "unscored"}
 OPEN = "from depot import crates, open_depot, trips\nfrom depot.crates import Size\nwith open_depot() as d:\n"
@@ -252,3 +257,13 @@ def test_nothing_of_the_program_is_executed(catalog, tmp_path):
     mark = tmp_path / "mark"
     check(f"open({str(mark)!r}, 'w')", catalog, "", "")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("split", ["demo", "dev", "test", "test_unseen"])
+def test_every_reference_of_the_example_covers_its_instruction(split):
+    """A check that right programs fail would teach the wrong thing."""
+    path = Path(__file__).parent.parent / "examples" / "stockroom" / "tasks" / f"{split}.jsonl"
+    tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = {task["id"]: uncovered(ast.parse(task["reference"]), task["instruction"]) for task in tasks}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+    assert sum(problems is not None for problems in found.values()) > len(tasks) / 2

@@ -194,7 +194,7 @@ class RlConfig(_Section):
     gae_lambda: Share = Field(0.95, description="GAE's lambda (arXiv 1506.02438).")
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
     gates: tuple[str, ...] = Field(
-        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "covers"),
+        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"),
         description="Criteria that a completion must pass to be learned from; else it gets the floor.",
     )
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
