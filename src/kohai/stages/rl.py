@@ -275,7 +275,8 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
     """Each completion's reward, the reward model's or at most the floor where a gate is shut; and whether it passes."""
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, allowed = [], []
-    with adapters.merged(trainer.model, "reward") as plain:
+    is_read = any(one.rewards is None for one in drawn)  # by the reward model; else nothing is merged
+    with adapters.merged(trainer.model, "reward" if is_read else None) as plain:
         for one in drawn:
             task = trainer.tasks[one.task_id]
             codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]

@@ -27,9 +27,10 @@ def uncovered(tree: ast.Module, instruction: str) -> list[str] | None:
     texts, numbers = _wanted(instruction)
     if not texts and not numbers:
         return None
-    said = normal(" ".join(str(value) for value in _constants(tree)))
+    constants = list(_constants(tree))
+    said = normal(" ".join(map(str, constants)))
     known = set(numbers_in(said))
-    for value in _constants(tree):
+    for value in constants:
         if isinstance(value, int | float):
             known |= {round(abs(value) * factor, 6) for factor in (1, 100, 0.01)}
     missing = [text for text in texts if not has_text(text, said, frozenset(known))]
