@@ -12,8 +12,8 @@ from kohai.models.generate import generate
 
 ROUNDS = 3
 PROMPT_TOKENS = 290  # the mean of the demo
-NEW_TOKENS = 48
-SHAPES = ((1, 1), (2, 6), (8, 6))  # prompts, completions of each
+NEW_TOKENS = 32
+SHAPES = ((1, 1), (2, 6), (4, 6))  # prompts, completions of each
 GOAL = 2.0
 
 

@@ -8,12 +8,16 @@ import torch
 from safetensors.torch import save_file
 from tiny_models import tiny_base
 
+from kohai.config import LoraConfig
 from kohai.errors import DataError
+from kohai.models import adapters
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review, review_group
 from kohai.models.reward import RewardHead, findings_of, load_head, save_head, score_programs
 from kohai.records import Verdict
+from kohai.stages.reward_model import first_read
 from kohai.verify import CRITERIA
+from kohai.workspace import Workspace
 
 CODES = ["print(1)", "", "import math\nprint(math.pi)"]
 FINDINGS = [[1.0] * 7, [-1.0] + [0.0] * 6, [1.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0]]
@@ -97,6 +101,19 @@ def test_scores_of_programs():
             mean = logits.gather(-1, torch.tensor(answers[0])[:, None]).mean()
             expected = head(mean[None], torch.tensor([findings]))
         assert reward == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("reviews", [None, {}, {"t": [-1.0, -2.0, -3.0]}])
+def test_the_reviewers_scores_are_taken_where_it_was_asked(tmp_path, reviews):
+    """No file (another judge), an empty one (a rubric that asks no judge): the programs are read; else its scores."""
+    base = tiny_base()
+    model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
+    workspace = Workspace(tmp_path)
+    if reviews is not None:
+        workspace.write_json("feedback/reviews.json", reviews)
+    found = first_read(workspace, base, model, {"t": "Say hi"}, {"t": CODES})
+    expected = reviews["t"] if reviews else review(base, base.model, [("Say hi", code) for code in CODES])
+    assert found["t"].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_comments_do_not_pay():

@@ -98,11 +98,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         )
     model = adapters.load(base, base.model, "reward", first_adapter(config, workspace), trainable=True)
     head = RewardHead().to(base.device)
-    if config.feedback.judge == "reviewer":  # the adapter is still the reviewer's, which has read them
-        reviews: dict[str, list[float]] = workspace.read_json("feedback/reviews.json")
-        logprobs = {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
-    else:
-        logprobs = read(base, model, instructions, codes)
+    logprobs = first_read(workspace, base, model, instructions, codes)
     head.fit(*laid_out(logprobs, findings, pairs, learned))
     if settings.epochs:
         with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
@@ -129,6 +125,17 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             name: round(float(weight), 4) for name, weight in zip(CRITERIA, head.weights.tolist(), strict=True)
         },
     } | correlations(feedback, scores, held_out)
+
+
+def first_read(
+    workspace: Workspace, base: Base, model: Any, instructions: Mapping[str, str], codes: Codes
+) -> dict[str, torch.Tensor]:
+    """What `read` gives before training; the reviewer's own scores where it was asked, as the adapter is its copy."""
+    name = "feedback/reviews.json"
+    reviews: dict[str, list[float]] = workspace.read_json(name) if workspace.path(name).exists() else {}
+    if reviews:
+        return {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
+    return read(base, model, instructions, codes)
 
 
 @torch.no_grad()
