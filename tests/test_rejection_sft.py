@@ -12,7 +12,7 @@ def chosen(*feedback):
 
 
 def test_the_best_that_ran():
-    """A completion that ran comes before a better-judged one that did not; among those that ran the score decides."""
+    """Better judged, but did not run: not taken. Among those that ran the score decides."""
     assert chosen(
         Feedback("t", 0, 0.9, (), FAILED),
         Feedback("t", 1, 0.3, (), OK),
@@ -21,15 +21,14 @@ def test_the_best_that_ran():
     ) == {"t": 2}
 
 
-def test_the_best_where_none_ran():
-    """Then the score decides; a score of 0 is one, too."""
-    assert chosen(Feedback("t", 0, 0.1, (), FAILED), Feedback("t", 1, 0.3, (), FAILED)) == {"t": 1}
-    assert chosen(Feedback("t", 0, 0.0, (), FAILED)) == {"t": 0}
-
-
-def test_no_score_no_choice():
-    """Unscored completions are left out, and so is a task that has no other."""
-    assert chosen(Feedback("t", 0, None, (), OK), Feedback("t", 1, 0.2, (), FAILED), Feedback("u", 0, None)) == {"t": 1}
+def test_what_teaches_nothing():
+    """A task none of whose completions ran, or that has no score, is left out; a score of 0 is one."""
+    assert chosen(
+        Feedback("t", 0, 0.9, (), FAILED),
+        Feedback("u", 0, None, (), OK),
+        Feedback("v", 0, 0.9),
+        Feedback("w", 0, 0.0, (), OK),
+    ) == {"w": 0}
 
 
 def test_equal_scores():

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import tiny_base
+from tiny_models import plain_logprobs, tiny_base
 
 from kohai.config import RlConfig
 from kohai.models.reward import RewardHead
+from kohai.records import Execution, Task, Verdict
 from kohai.stages import rl
 
 STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0)
@@ -50,6 +51,50 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
     assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (2.0, 0.0, 1.0)
+
+
+def test_a_program_passes_the_gates_only_if_it_ran():
+    """Five of reward 1: one is fine, one raises, one the environment stopped, one fails a static gate, one is cut."""
+    base = tiny_base()
+    drawn = drawn_of("one", 5)
+    drawn.rewards = [1.0] * 5
+    drawn.finished = [True, True, True, True, False]
+    fault, environment = Execution("runtime_error", "program"), Execution("timeout", "environment")
+    drawn.executions = [Execution("ok", "none"), fault, environment, Execution("ok", "none"), Execution("ok", "none")]
+    fails = base.decode(drawn.completions[3])
+    verdicts = {True: [Verdict("api_exists", "no", "static")], False: [Verdict("covers", "no", "static")]}
+    trainer = SimpleNamespace(
+        base=base,
+        model=base.model,
+        tasks={"one": Task("one", "Say hi")},
+        checks=SimpleNamespace(check=lambda code, _task: verdicts[code == fails]),
+        config=SimpleNamespace(rl=STEP),
+    )
+    rewards, passes = rl.score(trainer, [drawn])
+    assert passes == [[True, False, False, False, False]]
+    assert rewards == [[1.0, -2.0, -2.0, -2.0, -2.0]]
+    trainer.config.rl = STEP.model_copy(update={"gates": ("api_exists",)})
+    assert rl.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
+
+
+def test_every_reference_comes_once_a_round():
+    """Three references, two an update: after three updates each was there twice; the loss is their tokens' mean."""
+    base = tiny_base()
+    references = [([5, 6], [7]), ([8], [9, 10, 11]), ([12], [13, 14])]
+    trainer = SimpleNamespace(
+        config=SimpleNamespace(seed=3, rl=STEP.model_copy(update={"ptx_tasks": 2})),
+        base=base,
+        model=base.model,
+        references=references,
+    )
+    parts = {len(answer): -plain_logprobs(base, prompt, answer).sum() for prompt, answer in references}
+    pairs = {(a, b): float((parts[a] + parts[b]) / (a + b)) for a in parts for b in parts}
+    seen = []
+    for done in range(3):
+        loss = float(rl.reference_loss(trainer, done))
+        seen += min(pairs, key=lambda pair: abs(pairs[pair] - loss))
+        assert min(abs(value - loss) for value in pairs.values()) < 1e-5
+    assert sorted(seen) == [1, 1, 2, 2, 3, 3]
 
 
 def test_schedule():

@@ -99,10 +99,10 @@ class SftConfig(_Section):
 
 
 class RejectionSftConfig(SftConfig):
-    """Rejection sampling: SFT once more, on the best completion of each practice task by the same feedback."""
+    """Rejection sampling: SFT once more, on the demo references and each practice task's best completion that ran."""
 
-    epochs: Positive = Field(1, description="Passes over the chosen completions.")
-    learning_rate: Above0 = Field(2e-4, description="Peak; cosine decay after a short warm-up.")
+    epochs: Positive = Field(1, description="Passes over the references and the chosen completions.")
+    learning_rate: Above0 = Field(3e-4, description="Peak; cosine decay after a short warm-up.")
 
 
 class SamplingConfig(_Section):
@@ -194,8 +194,9 @@ class RlConfig(_Section):
     gae_lambda: Share = Field(0.95, description="GAE's lambda (arXiv 1506.02438).")
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
     gates: tuple[str, ...] = Field(
-        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"),
-        description="Criteria that a completion must pass to be learned from; else it gets the floor.",
+        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "runs"),
+        description="Criteria that a completion must pass to be learned from, static ones and `runs`; else it gets the "
+        "floor.",
     )
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
@@ -203,6 +204,11 @@ class RlConfig(_Section):
         description="Added to a completion's win rate within its task (-1 to 1). At 1 nothing is unlearned until the "
         "value head knows what is usual, which keeps the first updates stable (arXiv 2506.20520).",
     )
+    ptx_coef: Annotated[float, Field(ge=0.0)] = Field(
+        1.0,
+        description="Weight of the demo references' likelihood in each update (PPO-ptx, arXiv 2203.02155); 0 = none.",
+    )
+    ptx_tasks: Positive = Field(4, description="Demo references per update.")
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")
 

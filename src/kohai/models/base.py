@@ -6,7 +6,9 @@ by SHA-256 and converted once to safetensors. `tiny-random` is a two-layer model
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -182,8 +184,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     source, name = str(gguf.parent), gguf.name
-    loaded = transformers.AutoModelForCausalLM.from_pretrained(source, gguf_file=name)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source, gguf_file=name)
+    with contextlib.redirect_stderr(io.StringIO()):  # it draws a bar of its own, which no setting turns off
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(source, gguf_file=name)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, gguf_file=name)
     config = loaded.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -22,7 +22,7 @@ CURVES = (
     ("rl", "kl", "RL: KL to the reference, per completion", False),
     ("rl", "length", "RL: tokens per completion", False),
     ("rl", "entropy", "RL: entropy", False),
-    ("rl", "gated_share", "RL: share stopped by the static gates", True),
+    ("rl", "gated_share", "RL: share stopped by the gates", True),
     ("probe", "executability", "Probe set: executability", True),
     ("probe", "effect_match", "Probe set: effect match", True),
     ("reward_model", "loss", "Reward model: loss", False),

@@ -1,10 +1,10 @@
 """rl: PPO on practice tasks against the reward model, on one frozen base with four roles.
 
-A step: n completions of a few tasks (rollouts); static checks gate them, the reward model scores them, and a score
-becomes the rate at which it wins against the others of its task; then clipped policy updates with per-token KL to the
-reference (the SFT model), and a value head with GAE. The sample stage's completions were drawn from the very policy
-that RL starts from, so they are the first rollouts, at no cost. What the final metric knows (the effect match) is never
-read here.
+A step: n completions of a few tasks (rollouts); static checks and execution gate them, the reward model scores them,
+and a score becomes the rate at which it wins against the others of its task; then clipped policy updates with
+per-token KL to the reference (the SFT model), a value head with GAE, and the likelihood of a few demo references beside
+(PPO-ptx). The sample stage's completions were drawn from the very policy that RL starts from, so they are the first
+rollouts, at no cost. What the final metric knows (the effect match) is never read here.
 
 A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
 """
@@ -15,7 +15,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.reward import RewardHead, findings_of, load_head, score_programs
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
-from kohai.records import Prompt, Task
+from kohai.models.tuning import Pair, answer_ids
+from kohai.records import Execution, Feedback, Prompt, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
@@ -53,6 +54,7 @@ class Drawn:
     logprobs: list[list[float]]
     finished: list[bool]
     rewards: list[float] | None = None  # the reward model's, where its own stage scored them already
+    executions: list[Execution | None] = field(default_factory=list)  # where the feedback stage ran them already
 
     def only(self, places: Sequence[int]) -> Drawn:
         """Some of its completions."""
@@ -75,6 +77,7 @@ class Trainer:
     tasks: Mapping[str, Task]
     checks: RunChecks
     sampled: Sequence[Drawn]
+    references: Sequence[Pair] = ()  # prompt and answer of the demo tasks, where rl.ptx_coef is not 0
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -83,13 +86,18 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "rl": config.rl.model_dump(mode="json"),
         "sample": config.sample.model_dump(mode="json"),
         "sandbox": config.sandbox.model_dump(mode="json"),
+        "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
     inputs = [
         workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("prepare", "catalog.json"),
+        workspace.path("prepare", "docs.json"),
+        workspace.path("prepare", "tasks", "demo.jsonl"),
         workspace.path("sft", "adapter"),
         workspace.path("sample", "tokens.json"),
+        workspace.path("feedback", "feedback.jsonl"),
         workspace.path("reward_model", "adapter"),
         workspace.path("reward_model", "head.safetensors"),
         workspace.path("reward_model", "scores.json"),
@@ -165,7 +173,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
     model = adapters.load(base, base.model, "policy", workspace.path("sft", "adapter"), trainable=True)
     model = adapters.load(base, model, "sft", workspace.path("sft", "adapter"))
     model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
-    prompts = [p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split in ("practice", "probe")]
+    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
     tasks = workspace.read_records(Task, "prepare/tasks/practice.jsonl")
     tasks += workspace.read_records(Task, "prepare/tasks/probe.jsonl")
     sampled: dict[str, Drawn] = {}
@@ -175,8 +183,10 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         drawn.logprobs.append(row["logprobs"])
         drawn.finished.append(row["ids"][-1] in base.stop_ids)
     scores: dict[str, list[float]] = workspace.read_json("reward_model/scores.json")
-    for drawn in sampled.values():
-        drawn.rewards = scores[drawn.task_id]
+    for item in workspace.read_records(Feedback, "feedback/feedback.jsonl"):
+        sampled[item.task_id].rewards = scores[item.task_id]
+        sampled[item.task_id].executions.append(item.execution)
+    wanted = workspace.read_records(Task, "prepare/tasks/demo.jsonl") if config.rl.ptx_coef else []
     reuses = config.rl.reuse_samples and config.rl.sampling.temperature == config.sample.temperature
     return Trainer(
         config=config,
@@ -186,10 +196,11 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         reward_head=load_head(base, workspace.path("reward_model", "head.safetensors")),
         value_head=ValueHead(base.model.config.hidden_size, config.seed).to(base.device),
         kl=KlController(config.rl.kl_coef, config.rl.kl_target),
-        prompts={p.task_id: p.text for p in prompts},
+        prompts=prompts,
         tasks={t.id: t for t in tasks},
         checks=RunChecks.of(workspace),
         sampled=list(sampled.values()) if reuses else [],
+        references=[(base.render(prompts[t.id]), answer_ids(base, t.reference or "")) for t in wanted],
     )
 
 
@@ -272,7 +283,10 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
 
 
 def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool]]]:
-    """Each completion's reward, the reward model's or at most the floor where a gate is shut; and whether it passes."""
+    """Each completion's reward, the reward model's or at most the floor where a gate is shut; and whether it passes.
+
+    One that the environment kept from running does not pass either: what it is worth is not known.
+    """
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, allowed = [], []
     is_read = any(one.rewards is None for one in drawn)  # by the reward model; else nothing is merged
@@ -281,13 +295,17 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
             task = trainer.tasks[one.task_id]
             codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
             verdicts = [trainer.checks.check(code, task) for code in codes]
+            ran = [True] * len(codes)
+            if "runs" in gates:
+                executions = one.executions or execute(trainer, codes, [task] * len(codes))
+                ran = [execution is not None and execution.kind == "ok" for execution in executions]
             values = one.rewards
             if values is None:
                 findings = [findings_of(found) for found in verdicts]
                 values = score_programs(trainer.base, plain, trainer.reward_head, task.instruction, codes, findings)
             passes = [
-                done and not any(v.answer == "no" and v.criterion in gates for v in found)
-                for done, found in zip(one.finished, verdicts, strict=True)
+                done and did_run and not any(v.answer == "no" and v.criterion in gates for v in found)
+                for done, did_run, found in zip(one.finished, ran, verdicts, strict=True)
             ]
             results.append([value if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)])
             allowed.append(passes)
@@ -307,7 +325,7 @@ def update(
     numbers: dict[str, float] = {}
     n_minibatches = -(-len(rollouts) // settings.minibatch_tasks)
     n_completions = sum(len(r.completions) for r in rollouts)
-    n_updates = settings.epochs * n_minibatches
+    n_updates = settings.epochs * -(-settings.tasks_per_step // settings.minibatch_tasks)  # at most
     for epoch in range(settings.epochs):
         order = list(rollouts)
         random.Random(f"{trainer.config.seed}/{step}/{epoch}").shuffle(order)
@@ -328,19 +346,35 @@ def update(
                 loss.backward()
                 for name, value in parts.items():
                     totals[name] = totals.get(name, 0.0) + value / (n_completions if name == "kl" else n_minibatches)
+            done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
+            if trainer.references:
+                loss = settings.ptx_coef * reference_loss(trainer, done)
+                loss.backward()
+                totals["ptx_loss"] = totals.get("ptx_loss", 0.0) + float(loss.detach()) / n_minibatches
             norm = torch.nn.utils.clip_grad_norm_([*weights, *trainer.value_head.parameters()], settings.max_grad_norm)
             if not torch.isfinite(norm):
                 raise TrainingError(
                     f"rl: the gradient is not a number at step {step + 1}; the last checkpoint is whole. "
                     "Lower rl.learning_rate and run again"
                 )
-            done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(done, settings.steps * n_updates)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         numbers = totals | {k: v for k, v in numbers.items() if k != "kl"}
     return numbers
+
+
+def reference_loss(trainer: Trainer, done: int) -> torch.Tensor:
+    """Mean negative log-likelihood of an answer token of the next demo references, which come round in random order."""
+    count, size = trainer.config.rl.ptx_tasks, len(trainer.references)
+    chosen = []
+    for place in range(done * count, (done + 1) * count):
+        order = list(range(size))
+        random.Random(f"{trainer.config.seed}/references/{place // size}").shuffle(order)
+        chosen.append(trainer.references[order[place % size]])
+    packed = pack([(prompt, [answer]) for prompt, answer in chosen], trainer.base.device)
+    return -token_scores(trainer.model, packed).logprobs.mean()
 
 
 def schedule(done: int, total: int) -> float:
@@ -356,7 +390,7 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     tasks = [t for t in trainer.workspace.read_records(Task, "prepare/tasks/probe.jsonl") if t.id in trainer.prompts]
     if not tasks:
         return
-    settings, folder = trainer.config.rl.sampling, trainer.workspace.path("prepare")
+    settings = trainer.config.rl.sampling
     with adapters.merged(trainer.model, "policy") as plain:
         answers = generate(
             trainer.base,
@@ -365,10 +399,7 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
         )
-    codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
-    programs = [Program.of_task(c, t, folder) for c, t in zip(codes, tasks, strict=True)]
-    with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
-        executions = sandbox.execute(programs)
+    executions = execute(trainer, [extract_code(trainer.base.decode(group[0].ids)) for group in answers], tasks)
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
@@ -379,3 +410,11 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
     probes[str(step)] = line
+
+
+def execute(trainer: Trainer, codes: Sequence[str], tasks: Sequence[Task]) -> list[Execution]:
+    """Runs programs, each from its task's fixture."""
+    folder = trainer.workspace.path("prepare")
+    programs = [Program.of_task(code, task, folder) for code, task in zip(codes, tasks, strict=True)]
+    with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
+        return sandbox.execute(programs)
