@@ -35,8 +35,9 @@ def drawn_of(task_id, n):
 def test_gated_completions_are_not_learned_from(monkeypatch):
     """Four tasks. In `mixed` one of three is gated; of the others one has a reward of 0, one of 1.
 
-    Rewards times the deviation of 2 are log-odds: 2 wins against 0 by tanh(1) = 0.761594. With the shift of 1: 0.238406
-    and 1.761594. In `one passes` it is learned as it is. `alike` has no difference and `hopeless` nothing that passes.
+    Rewards times the deviation of 2 are log-odds: -2, 0 and 2 in `mixed`. A lead of 2 wins by tanh(1) = 0.761594, one
+    of 4 by tanh(2) = 0.964028; so 0 has a rate of 0, and 2 of 0.862811, before the shift of 1. In `one passes` it wins
+    by tanh(1). `alike` has no difference and `hopeless` nothing that passes.
     """
     drawn = [drawn_of("mixed", 3), drawn_of("alike", 2), drawn_of("hopeless", 2), drawn_of("one passes", 2)]
     scores = [[-1.0, 0.0, 1.0], [0.5, 0.5], [-1.0, -3.0], [0.0, -1.0]]
@@ -44,10 +45,11 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
     rollouts, numbers = rl.collect(trainer_of(drawn), 0)
     rollout, other = rollouts
-    assert (other.task_id, other.completions, other.scores.tolist()) == ("one passes", [[50]], [1.0])
+    assert (other.task_id, other.completions) == ("one passes", [[50]])
+    torch.testing.assert_close(other.scores, torch.tensor([1.761594]), rtol=0, atol=1e-5)
     assert (rollout.task_id, rollout.completions, rollout.is_from_reference) == ("mixed", [[51], [52]], True)
     assert rollout.logprobs == rollout.reference_logprobs == [[-1.5], [-2.5]]
-    torch.testing.assert_close(rollout.scores, torch.tensor([0.238406, 1.761594]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(rollout.scores, torch.tensor([1.0, 1.862811]), rtol=0, atol=1e-5)
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
     assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (2.0, 0.0, 1.0)

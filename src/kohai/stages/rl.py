@@ -207,8 +207,8 @@ def start(config: Config, workspace: Workspace) -> Trainer:
 def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
     """A step's rollouts, scored; and numbers for the curves.
 
-    What a gate stops is not learned from, the rest by how it fares against the rest: to push down what fails is noise
-    at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
+    What passes the gates is learned from by how it fares against all of its task. What a gate stops is not pushed down:
+    that is noise at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -219,8 +219,8 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         kept = [i for i, ok in enumerate(allowed) if ok]
-        wins = win_rates(torch.tensor([[scores[i] for i in kept]]) * trainer.reward_head.deviation.cpu())[0]
-        if kept and (len(kept) < len(allowed) or bool(wins.abs().max() > WITHOUT_SIGNAL)):
+        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0][kept]
+        if kept and bool(wins.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), wins + settings.baseline_shift))
     groups = [one for one, _ in learned]
     references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
