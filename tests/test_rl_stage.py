@@ -11,15 +11,15 @@ from kohai.models.reward import RewardHead
 from kohai.records import Execution, Task, Verdict
 from kohai.stages import rl
 
-STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0)
+STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0, n_learned=None)
 
 
-def trainer_of(drawn):
+def trainer_of(drawn, settings=STEP):
     """What `collect` reads of a trainer whose sampled completions are the first rollouts."""
     head = RewardHead()
     head.deviation.fill_(2.0)
     return SimpleNamespace(
-        config=SimpleNamespace(rl=STEP),
+        config=SimpleNamespace(rl=settings),
         base=tiny_base(),
         prompts={one.task_id: "Say hi" for one in drawn},
         reward_head=head,
@@ -37,22 +37,27 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
 
     Rewards times the deviation of 2 are log-odds: -2, 0 and 2 in `mixed`. A lead of 2 wins by tanh(1) = 0.761594, one
     of 4 by tanh(2) = 0.964028; so 0 has a rate of 0, and 2 of 0.862811, before the shift of 1. In `one passes` it wins
-    by tanh(1). `alike` has no difference and `hopeless` nothing that passes.
+    by tanh(1). `alike` earns the shift alone, and nothing of `hopeless` passes. The best comes first.
     """
     drawn = [drawn_of("mixed", 3), drawn_of("alike", 2), drawn_of("hopeless", 2), drawn_of("one passes", 2)]
     scores = [[-1.0, 0.0, 1.0], [0.5, 0.5], [-1.0, -3.0], [0.0, -1.0]]
     passes = [[False, True, True], [True, True], [False, False], [True, False]]
     monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
     rollouts, numbers = rl.collect(trainer_of(drawn), 0)
-    rollout, other = rollouts
-    assert (other.task_id, other.completions) == ("one passes", [[50]])
-    torch.testing.assert_close(other.scores, torch.tensor([1.761594]), rtol=0, atol=1e-5)
-    assert (rollout.task_id, rollout.completions, rollout.is_from_reference) == ("mixed", [[51], [52]], True)
-    assert rollout.logprobs == rollout.reference_logprobs == [[-1.5], [-2.5]]
-    torch.testing.assert_close(rollout.scores, torch.tensor([1.0, 1.862811]), rtol=0, atol=1e-5)
+    mixed, alike, lone = rollouts
+    assert (mixed.task_id, mixed.completions, mixed.is_from_reference) == ("mixed", [[52], [51]], True)
+    assert mixed.logprobs == mixed.reference_logprobs == [[-2.5], [-1.5]]
+    torch.testing.assert_close(mixed.scores, torch.tensor([1.862811, 1.0]), rtol=0, atol=1e-5)
+    assert (alike.task_id, alike.completions, alike.scores.tolist()) == ("alike", [[50], [51]], [1.0, 1.0])
+    assert (lone.task_id, lone.completions) == ("one passes", [[50]])
+    torch.testing.assert_close(lone.scores, torch.tensor([1.761594]), rtol=0, atol=1e-5)
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
-    assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (2.0, 0.0, 1.0)
+    assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (1.0, 0.0, 1.0)
+    best, alike, lone = rl.collect(trainer_of(drawn, STEP.model_copy(update={"n_learned": 1})), 0)[0]
+    assert (best.completions, alike.completions, lone.completions) == ([[52]], [[50]], [[50]])
+    unshifted = rl.collect(trainer_of(drawn, STEP.model_copy(update={"baseline_shift": 0.0})), 0)[0]
+    assert [rollout.task_id for rollout in unshifted] == ["mixed", "one passes"]
 
 
 def test_a_program_passes_the_gates_only_if_it_ran():

@@ -202,6 +202,11 @@ class RlConfig(_Section):
         description="Criteria that a completion must pass to be learned from, static ones and `runs`; else it gets the "
         "floor.",
     )
+    n_learned: Positive | None = Field(
+        1,
+        description="So many of a task's completions that pass are learned from, the best rewarded (the best-of-n "
+        "filter of PF-PPO, arXiv 2409.06957); null = all.",
+    )
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
         1.0,

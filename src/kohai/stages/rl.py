@@ -42,7 +42,7 @@ from kohai.sandbox import Program, Sandbox
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
-WITHOUT_SIGNAL = 1e-6  # a group's win rates that are all this small say nothing
+WITHOUT_SIGNAL = 1e-6  # scores of a group that are all this small say nothing
 
 
 @dataclass
@@ -207,8 +207,9 @@ def start(config: Config, workspace: Workspace) -> Trainer:
 def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float]]:
     """A step's rollouts, scored; and numbers for the curves.
 
-    What passes the gates is learned from by how it fares against all of its task. What a gate stops is not pushed down:
-    that is noise at this size, and destroys a policy before it teaches one. Groups without a difference are skipped.
+    The best of what passes the gates is learned from, by how it fares against all of its task. What a gate stops is
+    not pushed down: that is noise at this size, and destroys a policy before it teaches one. Tasks nothing of which
+    passes are skipped.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -218,10 +219,12 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     raw, passes = score(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
-        kept = [i for i, ok in enumerate(allowed) if ok]
-        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0][kept]
-        if kept and bool(wins.abs().max() > WITHOUT_SIGNAL):
-            learned.append((one.only(kept), wins + settings.baseline_shift))
+        passing = sorted((i for i, ok in enumerate(allowed) if ok), key=lambda i: -scores[i])
+        kept = passing[: settings.n_learned]
+        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0]
+        earned = wins[kept] + settings.baseline_shift
+        if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
+            learned.append((one.only(kept), earned))
     groups = [one for one, _ in learned]
     references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
     rollouts = []
