@@ -15,11 +15,11 @@ def ids(drawn):
     return [[sampled.ids for sampled in group] for group in drawn]
 
 
-def matches_plain_passes(base, drawn, temperature, max_new_tokens):
+def matches_plain_passes(base, drawn, max_new_tokens):
     """Each completion's log-probabilities are those of a forward pass of its own; it is cut at its first stop."""
     for prompt, group in zip(PROMPTS, drawn, strict=True):
         for sampled in group:
-            expected = plain_logprobs(base, prompt, sampled.ids, temperature)
+            expected = plain_logprobs(base, prompt, sampled.ids)
             torch.testing.assert_close(torch.tensor(sampled.logprobs), expected, rtol=0, atol=1e-4)
             stops = [token in base.stop_ids for token in sampled.ids]
             assert not any(stops[:-1])
@@ -46,15 +46,15 @@ def test_greedy_is_that_of_transformers(architecture):
         assert ids([group]) == [[expected, expected]]
         lengths.add(len(expected))
     assert len(lengths) > 1
-    matches_plain_passes(base, drawn, 1.0, 24)
+    matches_plain_passes(base, drawn, 24)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_sampled_log_probabilities(architecture):
-    """Five rows a prompt that end at different steps and leave the batch: log-probabilities at the temperature."""
+    """Five rows a prompt that end at different steps and leave the batch: log-probabilities at temperature 1."""
     base = tiny_base(architecture, MANY_STOPS)
     drawn = generate(base, base.model, PROMPTS, n=5, temperature=0.7, max_new_tokens=24, batch_tokens=10_000, seed=3)
-    matches_plain_passes(base, drawn, 0.7, 24)
+    matches_plain_passes(base, drawn, 24)
     lengths = [len(sampled.ids) for group in drawn for sampled in group]
     assert len(set(lengths)) > 5
     assert len({tuple(sampled.ids) for sampled in drawn[0]}) > 1

@@ -52,13 +52,13 @@ def test_packed_is_plain(architecture):
     base = tiny_base(architecture)
     packed = pack(GROUPS)
     with torch.no_grad():
-        scores = token_scores(base.model, packed, temperature=0.7)
+        scores = token_scores(base.model, packed)
         lasts = hidden_states(base.model, packed)[packed.lasts]
     found = scores.logprobs.split([len(completion) for _, completion in PAIRS])
     entropies = scores.entropies.split([len(completion) for _, completion in PAIRS])
     for (prompt, completion), logprobs, entropy, last in zip(PAIRS, found, entropies, lasts, strict=True):
-        torch.testing.assert_close(logprobs, plain_logprobs(base, prompt, completion, 0.7), rtol=0, atol=1e-4)
-        logits = plain_logits(base, [*prompt, *completion])[len(prompt) - 1 : -1] / 0.7
+        torch.testing.assert_close(logprobs, plain_logprobs(base, prompt, completion), rtol=0, atol=1e-4)
+        logits = plain_logits(base, [*prompt, *completion])[len(prompt) - 1 : -1]
         expected = torch.distributions.Categorical(logits=logits).entropy()
         torch.testing.assert_close(entropy, expected, rtol=0, atol=1e-4)
         with torch.no_grad():

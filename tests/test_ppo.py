@@ -18,7 +18,7 @@ COMPLETIONS = [[50, 51, 52], [60, 61]]
 
 
 def settings(**values):
-    return RlConfig(**({"gae_lambda": 1.0, "sampling": {"temperature": 1.0}} | values))
+    return RlConfig(**({"gae_lambda": 1.0} | values))
 
 
 def logprobs_of(model, prompt, completions):

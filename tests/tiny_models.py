@@ -63,9 +63,7 @@ def plain_logits(base: Base, ids: Sequence[int]) -> torch.Tensor:
     return logits
 
 
-def plain_logprobs(
-    base: Base, prompt: Sequence[int], completion: Sequence[int], temperature: float = 1.0
-) -> torch.Tensor:
+def plain_logprobs(base: Base, prompt: Sequence[int], completion: Sequence[int]) -> torch.Tensor:
     """(T,): the log-probability of each token of a completion by a forward pass of its own."""
-    logits = plain_logits(base, [*prompt, *completion])[len(prompt) - 1 : -1] / temperature
+    logits = plain_logits(base, [*prompt, *completion])[len(prompt) - 1 : -1]
     return logits.log_softmax(-1).gather(-1, torch.tensor(list(completion))[:, None]).squeeze(-1)

@@ -98,7 +98,7 @@ class Completion:
     code: str
     n_tokens: int = 0
     finished: bool = True  # it ended by itself, not at the length limit
-    logprob: float | None = None  # sum over its tokens under the policy that sampled it, at its temperature
+    logprob: float | None = None  # sum over its tokens under the policy that sampled it, at temperature 1
 
 
 @dataclass(frozen=True, slots=True)

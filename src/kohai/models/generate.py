@@ -31,7 +31,10 @@ SHRINK_AT = 0.8  # rows are compacted when this share of them is left
 
 @dataclass(frozen=True)
 class Sampled:
-    """One completion: its tokens (the stop token included where it `finished`), and their log-probabilities."""
+    """One completion: its tokens (the stop token included where it `finished`), and what the model gives each of them.
+
+    `logprobs` are those of the model's own distribution, at whatever temperature the tokens were drawn.
+    """
 
     ids: list[int]
     logprobs: list[float]
@@ -59,7 +62,7 @@ def generate(
         model: A plain causal model, from `adapters.merged`.
         prompts: Token ids.
         n: Completions a prompt.
-        temperature: 0 = the likeliest token. Log-probabilities are those of the distribution at this temperature.
+        temperature: 0 = the likeliest token.
         max_new_tokens: Length limit of a completion.
         batch_tokens: Prompt plus completion tokens held at a time.
         seed: Of the random streams.
@@ -160,27 +163,27 @@ def _sampled(ids: list[int], logprobs: list[float], ended: bool, base: Base) -> 
 
 
 def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token a row (R, V) and its log-probability: the inverse of the cumulative distribution at `uniform` (R,).
+    """A token a row (R, V), and its log-probability at temperature 1.
 
-    The sum runs over blocks of the vocabulary first, then inside the block that `uniform` falls into.
+    It is the inverse of the cumulative distribution at `uniform` (R,), at the row's temperature (R,). The sum runs over
+    blocks of the vocabulary first, then inside the block that `uniform` falls into.
     """
     is_greedy = temperatures == 0.0
-    logits = logits / torch.where(is_greedy, 1.0, temperatures)[:, None]
     top, likeliest = logits.max(-1)
-    weights = functional.pad((logits - top[:, None]).exp_(), (0, -logits.shape[-1] % BLOCK))
-    blocks = weights.view(len(weights), -1, BLOCK)
-    cumulative = blocks.sum(-1).cumsum(-1)
-    total = cumulative[:, -1]
     token = likeliest
     if not bool(is_greedy.all()):
-        wanted = (uniform * total)[:, None]
+        scaled = (logits - top[:, None]) / torch.where(is_greedy, 1.0, temperatures)[:, None]
+        weights = functional.pad(scaled.exp_(), (0, -logits.shape[-1] % BLOCK))
+        blocks = weights.view(len(weights), -1, BLOCK)
+        cumulative = blocks.sum(-1).cumsum(-1)
+        wanted = (uniform * cumulative[:, -1])[:, None]
         block = torch.searchsorted(cumulative, wanted).clamp(max=cumulative.shape[-1] - 1)  # (R, 1)
         before = functional.pad(cumulative, (1, 0)).gather(-1, block)
         inside = blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(-1)
         place = torch.searchsorted(inside, wanted - before).clamp(max=BLOCK - 1)
         drawn = (block * BLOCK + place).squeeze(-1).clamp(max=logits.shape[-1] - 1)
         token = torch.where(is_greedy, likeliest, drawn)
-    return token, logits.gather(-1, token[:, None]).squeeze(-1) - top - total.log()
+    return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
 
 def _prefill(base: Base, model: Any, prompts: list[Sequence[int]], cache: Cache) -> torch.Tensor:

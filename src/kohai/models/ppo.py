@@ -25,7 +25,8 @@ from kohai.models.scoring import padded, token_scores
 class Rollout:
     """n completions of one task, as they were sampled.
 
-    completions: token ids. logprobs: per token, under the policy that sampled, at its temperature.
+    completions: token ids. logprobs: per token, under the policy that sampled, at temperature 1: what is optimised is
+    the model's own distribution; a cooler one only chose which completions to look at.
     reference_logprobs: the same under the reference. scores: (n,) what each completion earns at its end.
     is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), since an
     estimate of KL(policy || reference) needs tokens that the policy drew.
@@ -88,7 +89,7 @@ def row_loss(
     times = Counter(map(tuple, rollout.completions))
     places = [rollout.completions.index(list(completion)) for completion in times]
     packed = pack([(rollout.prompt, [rollout.completions[i] for i in places])], device)
-    scored = token_scores(model, packed, settings.sampling.temperature)
+    scored = token_scores(model, packed)
     logprobs, mask = padded(scored.logprobs, packed)
     weight = mask * torch.tensor(list(times.values()), device=device)[:, None]
     values, _ = padded(head(scored.hidden), packed)

@@ -20,11 +20,11 @@ class TokenScores:
     hidden: torch.Tensor
 
 
-def token_scores(model: Any, packed: Packed, temperature: float = 1.0) -> TokenScores:
+def token_scores(model: Any, packed: Packed) -> TokenScores:
     """Scores of the completion tokens; logits are made for those tokens only."""
     plain = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = hidden_states(plain, packed)[packed.predictors]
-    logits = plain.get_output_embeddings()(hidden).float() / temperature
+    logits = plain.get_output_embeddings()(hidden).float()
     normaliser = logits.logsumexp(-1)
     logprobs = logits.gather(-1, packed.targets[:, None]).squeeze(-1) - normaliser
     with torch.no_grad():

@@ -187,7 +187,6 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         sampled[item.task_id].rewards = scores[item.task_id]
         sampled[item.task_id].executions.append(item.execution)
     wanted = workspace.read_records(Task, "prepare/tasks/demo.jsonl") if config.rl.ptx_coef else []
-    reuses = config.rl.reuse_samples and config.rl.sampling.temperature == config.sample.temperature
     return Trainer(
         config=config,
         workspace=workspace,
@@ -199,7 +198,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         prompts=prompts,
         tasks={t.id: t for t in tasks},
         checks=RunChecks.of(workspace),
-        sampled=list(sampled.values()) if reuses else [],
+        sampled=list(sampled.values()) if config.rl.reuse_samples else [],
         references=[(base.render(prompts[t.id]), answer_ids(base, t.reference or "")) for t in wanted],
     )
 
@@ -278,7 +277,7 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
         for one in drawn:
             distinct = list(dict.fromkeys(map(tuple, one.completions)))
             packed = pack([(trainer.base.render(trainer.prompts[one.task_id]), distinct)], trainer.base.device)
-            values = token_scores(plain, packed, trainer.config.rl.sampling.temperature).logprobs
+            values = token_scores(plain, packed).logprobs
             parts = values.split([len(ids) for ids in distinct])
             found = {ids: part.tolist() for ids, part in zip(distinct, parts, strict=True)}
             results.append([found[tuple(ids)] for ids in one.completions])
