@@ -142,7 +142,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         Tracker(workspace.path("rl"), f"{config.run.name}-rl", config.report_to) as tracker,
         progress.bar("rl", settings.steps, unit="steps") as bar,
     ):
-        if first == 0:
+        if first == 0 and settings.probe_every:
             probe(trainer, 0, probes)
         bar.advance(first)
         for step in range(first, settings.steps):
