@@ -291,16 +291,21 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
     """
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, allowed = [], []
+    codes_of = {one.task_id: [extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn}
+    new = [one for one in drawn if "runs" in gates and not one.executions]
+    programs = [(code, trainer.tasks[one.task_id]) for one in new for code in codes_of[one.task_id]]
+    found_out = iter(execute(trainer, programs) if programs else ())
+    for one in new:
+        one.executions = [next(found_out) for _ in one.completions]
     is_read = any(one.rewards is None for one in drawn)  # by the reward model; else nothing is merged
     with adapters.merged(trainer.model, "reward" if is_read else None) as plain:
         for one in drawn:
             task = trainer.tasks[one.task_id]
-            codes = [extract_code(trainer.base.decode(ids)) for ids in one.completions]
+            codes = codes_of[one.task_id]
             verdicts = [trainer.checks.check(code, task) for code in codes]
             ran = [True] * len(codes)
             if "runs" in gates:
-                executions = one.executions or execute(trainer, codes, [task] * len(codes))
-                ran = [execution is not None and execution.kind == "ok" for execution in executions]
+                ran = [execution is not None and execution.kind == "ok" for execution in one.executions]
             values = one.rewards
             if values is None:
                 findings = [findings_of(found) for found in verdicts]
@@ -401,7 +406,8 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
         )
-    executions = execute(trainer, [extract_code(trainer.base.decode(group[0].ids)) for group in answers], tasks)
+    codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
+    executions = execute(trainer, list(zip(codes, tasks, strict=True)))
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
@@ -414,9 +420,8 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     probes[str(step)] = line
 
 
-def execute(trainer: Trainer, codes: Sequence[str], tasks: Sequence[Task]) -> list[Execution]:
+def execute(trainer: Trainer, programs: Sequence[tuple[str, Task]]) -> list[Execution]:
     """Runs programs, each from its task's fixture."""
     folder = trainer.workspace.path("prepare")
-    programs = [Program.of_task(code, task, folder) for code, task in zip(codes, tasks, strict=True)]
     with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
-        return sandbox.execute(programs)
+        return sandbox.execute([Program.of_task(code, task, folder) for code, task in programs])
