@@ -1,13 +1,15 @@
 """Configurations: every mistake at once, overrides, and what is written is what was read."""
 
 import importlib.util
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
 
-from kohai.config import Config, load_config, parse_config, schema, to_yaml
+from kohai.config import Config, Gate, load_config, parse_config, schema, to_yaml
 from kohai.errors import ConfigError
+from kohai.verify import CRITERIA
 
 GOOD = {"run": "runs/x", "package": {"path": "p"}, "tasks": {"folder": "t"}}
 CONFIGS = sorted(path for path in Path("configs").glob("*.yaml") if "rubric" not in path.name)
@@ -53,6 +55,13 @@ def test_values_that_contradict_one_another():
         parse_config(bad)
     assert "feedback.endpoint: needed where feedback.judge is 'endpoint'" in str(error.value)
     assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)
+
+
+def test_every_check_can_be_a_gate():
+    """A misspelt gate would gate nothing: the names are those of the static checks, and `runs`."""
+    assert typing.get_args(Gate) == (*CRITERIA, "runs")
+    with pytest.raises(ConfigError, match=r"rl\.gates\.1.*'api_exist'"):
+        parse_config(GOOD | {"rl": {"gates": ["parses", "api_exist"]}})
 
 
 def test_overrides(tmp_path):

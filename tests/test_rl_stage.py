@@ -6,10 +6,14 @@ import pytest
 import torch
 from tiny_models import plain_logprobs, tiny_base
 
-from kohai.config import RlConfig
+from kohai.config import RlConfig, parse_config
+from kohai.errors import UnscoredError
+from kohai.models.losses import KlController
+from kohai.models.ppo import ValueHead
 from kohai.models.reward import RewardHead
 from kohai.records import Execution, Task, Verdict
 from kohai.stages import rl
+from kohai.workspace import Workspace
 
 STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0, n_learned=None)
 
@@ -60,8 +64,54 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     assert [rollout.task_id for rollout in unshifted] == ["mixed", "one passes"]
 
 
+def test_what_the_environment_stopped_is_in_no_group(monkeypatch):
+    """Of four, one is unscored: the rest fare as if it had never been drawn. A task with nothing known is skipped."""
+    alone = [drawn_of("lone", 3)]
+    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: ([[1.0, 0.0, -2.0]], [[True, True, False]]))
+    expected, without = rl.collect(trainer_of(alone), 0)
+    drawn = [drawn_of("lone", 4), drawn_of("nothing known", 2)]
+    scores = [[1.0, 5.0, 0.0, -2.0], [1.0, 1.0]]
+    passes = [[True, None, True, False], [None, None]]
+    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
+    found, numbers = rl.collect(trainer_of(drawn), 0)
+    assert [(r.task_id, r.completions, r.scores.tolist()) for r in found] == [
+        ("lone", [[50], [52]], expected[0].scores.tolist())
+    ]
+    assert (numbers["reward"], numbers["gated_share"]) == (without["reward"], without["gated_share"])
+    assert (numbers["completions"], numbers["unscored"], numbers["groups_without_signal"]) == (6.0, 3.0, 1.0)
+    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores[1:], passes[1:]))
+    nothing, numbers = rl.collect(trainer_of(drawn[1:]), 0)
+    assert (nothing, numbers["unscored"]) == ([], 2.0)
+    assert "reward" not in numbers
+
+
+def test_too_much_unscored_ends_the_run(monkeypatch, tmp_path):
+    """Two of ten a step are within a limit of a fifth; three in the third step are not."""
+    config = parse_config(
+        {"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}, "rl": {"steps": 4, "probe_every": 0}}
+    )
+    base = tiny_base()
+    trainer = SimpleNamespace(model=base.model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    unscored = iter([2.0, 2.0, 3.0, 0.0])
+    seen = []
+
+    def collect(_trainer, step):
+        seen.append(step)
+        return [], {"completions": 10.0, "unscored": next(unscored)}
+
+    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
+    monkeypatch.setattr(rl, "collect", collect)
+    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(UnscoredError, match=r"kept 7 of 30 completions from running, more than .* = 0\.2 allows"):
+        rl.run(config, Workspace(tmp_path))
+    assert seen == [0, 1, 2]
+
+
 def test_a_program_passes_the_gates_only_if_it_ran():
-    """Five of reward 1: one is fine, one raises, one the environment stopped, one fails a static gate, one is cut."""
+    """Five of reward 1: one is fine, one raises, one the environment stopped, one fails a static gate, one is cut.
+
+    What the environment stopped is unscored, and keeps its reward; what a static gate stops is not, run or not.
+    """
     base = tiny_base()
     drawn = drawn_of("one", 5)
     drawn.rewards = [1.0] * 5
@@ -78,8 +128,10 @@ def test_a_program_passes_the_gates_only_if_it_ran():
         config=SimpleNamespace(rl=STEP),
     )
     rewards, passes = rl.score(trainer, [drawn])
-    assert passes == [[True, False, False, False, False]]
-    assert rewards == [[1.0, -2.0, -2.0, -2.0, -2.0]]
+    assert passes == [[True, False, None, False, False]]
+    assert rewards == [[1.0, -2.0, 1.0, -2.0, -2.0]]
+    drawn.executions[3] = environment
+    assert rl.score(trainer, [drawn])[1] == passes
     trainer.config.rl = STEP.model_copy(update={"gates": ("api_exists",)})
     assert rl.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
 

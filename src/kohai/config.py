@@ -22,6 +22,9 @@ Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Above0 = Annotated[float, Field(gt=0.0)]
+Gate = Literal[
+    "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "runs"
+]  # verify's criteria, and the execution
 
 
 class _Section(BaseModel):
@@ -197,7 +200,7 @@ class RlConfig(_Section):
         "the value head has learned: 0.95 leaves 5 % of it 60 tokens before.",
     )
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
-    gates: tuple[str, ...] = Field(
+    gates: tuple[Gate, ...] = Field(
         ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "runs"),
         description="Criteria that a completion must pass to be learned from, static ones and `runs`; else it gets the "
         "floor.",

@@ -118,6 +118,11 @@ class Execution:
     peak_bytes: int = 0
     tier: str = "T0"
 
+    @property
+    def ran(self) -> bool | None:
+        """Whether the program ran to its end without a fault of its own; None = unscored, it was not its fault."""
+        return {"none": True, "program": False}.get(self.blame)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kohai.judge.rubric import ANSWERERS, Criterion, Rubric
-from kohai.records import Completion, Execution, Feedback, Task, Verdict
+from kohai.records import Answer, Completion, Execution, Feedback, Task, Verdict
 
 OnDone = Callable[[int], None]
 
@@ -42,11 +42,8 @@ class Answerer(Protocol):
 def answer_runs(execution: Execution) -> Verdict:
     """The criterion `runs`: the program's own fault is a no, anybody else's is unscored."""
     what = f"{execution.kind}: {execution.evidence}" if execution.evidence else execution.kind
-    if execution.kind == "ok":
-        return Verdict("runs", "yes", "execution", what)
-    if execution.blame == "program":
-        return Verdict("runs", "no", "execution", what)
-    return Verdict("runs", "unscored", "execution", what)
+    answers: dict[bool | None, Answer] = {True: "yes", False: "no", None: "unscored"}
+    return Verdict("runs", answers[execution.ran], "execution", what)
 
 
 def judge(

@@ -11,8 +11,8 @@ def effect_match(execution: Execution, effect: Effect | None) -> bool | None:
 
     None where nobody can say: the task states no effect, or the environment failed (or may have).
     """
-    if effect is None or execution.blame in ("environment", "undecided"):
+    if effect is None or execution.ran is None:
         return None
-    if execution.blame != "none":
+    if not execution.ran:
         return False
     return execution.state == effect.state and normal_stdout(execution.stdout) == normal_stdout(effect.stdout)

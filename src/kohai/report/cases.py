@@ -65,7 +65,7 @@ def _rank(evaluation: Evaluation) -> int:
     """2 = the right effect, 1 = it ran, 0 = it did not."""
     if evaluation.metrics.get("effect_match"):
         return 2
-    return int(evaluation.execution.blame == "none")
+    return int(bool(evaluation.execution.ran))
 
 
 def _side(evaluation: Evaluation) -> dict[str, Any]:

@@ -23,6 +23,7 @@ CURVES = (
     ("rl", "length", "RL: tokens per completion", False),
     ("rl", "entropy", "RL: entropy", False),
     ("rl", "gated_share", "RL: share stopped by the gates", True),
+    ("rl", "unscored", "RL: completions that the environment kept from running", False),
     ("probe", "executability", "Probe set: executability", True),
     ("probe", "effect_match", "Probe set: effect match", True),
     ("reward_model", "loss", "Reward model: loss", False),

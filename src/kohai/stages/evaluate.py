@@ -21,7 +21,7 @@ from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
 from kohai.models.reward import findings_of, load_head, score_programs
 from kohai.records import Evaluation, Execution, Prompt, Task
-from kohai.sandbox import Program, Sandbox
+from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, digest_path
 
@@ -66,14 +66,11 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     for arm in config.evaluate.arms:
         codes[arm] = arm_codes(config, workspace, base, arm, [prompts[task.id].text for _, task in wanted], wanted)
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
-    with Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox:
-        evaluations = []
-        for name, found in codes.items():
-            evaluations += evaluated(workspace, sandbox, catalog, name, wanted, found)
-        known = [(split, task) for split, task in wanted if task.reference is not None]
-        references = evaluated(
-            workspace, sandbox, catalog, "reference", known, [task.reference or "" for _, task in known]
-        )
+    evaluations = []
+    for name, found in codes.items():
+        evaluations += evaluated(config, workspace, catalog, name, wanted, found)
+    known = [(split, task) for split, task in wanted if task.reference is not None]
+    references = evaluated(config, workspace, catalog, "reference", known, [task.reference or "" for _, task in known])
     workspace.write_records("evaluate/evaluations.jsonl", evaluations)
     workspace.write_records("evaluate/references.jsonl", references)
     return {"tasks": {split: len(found) for split, found in tasks.items()}, "arms": list(config.evaluate.arms)}
@@ -162,18 +159,16 @@ def favourites(
 
 
 def evaluated(
+    config: Config,
     workspace: Workspace,
-    sandbox: Sandbox,
     catalog: Catalog,
     arm: str,
     wanted: Sequence[tuple[str, Task]],
     codes: Sequence[str],
 ) -> list[Evaluation]:
     """Runs an arm's programs and measures them."""
-    folder = workspace.path("prepare")
-    programs = [Program.of_task(code, task, folder) for code, (_, task) in zip(codes, wanted, strict=True)]
-    with progress.bar(f"execute {arm}", len(programs), unit="programs") as bar:
-        executions = sandbox.execute(programs, lambda done: bar.advance(done - bar.done))
+    programs = [(code, task) for code, (_, task) in zip(codes, wanted, strict=True)]
+    executions = execute(config, workspace, programs, f"execute {arm}")
     return [
         Evaluation(arm, split, task.id, code, execution, metrics(task, code, execution, catalog))
         for (split, task), code, execution in zip(wanted, codes, executions, strict=True)
@@ -182,9 +177,8 @@ def evaluated(
 
 def metrics(task: Task, code: str, execution: Execution, catalog: Catalog) -> Mapping[str, bool | None]:
     """A program's metrics; None = unscored."""
-    ran = execution.kind == "ok" if execution.blame in ("none", "program") else None
     return {
-        "executability": ran,
+        "executability": execution.ran,
         "effect_match": None if task.effect is None else effect_match(execution, task.effect),
         "exact_api": None if task.reference is None else exact_api(code, task.reference, catalog),
     }

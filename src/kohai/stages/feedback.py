@@ -25,8 +25,8 @@ from kohai.models.base import load_base
 from kohai.models.reviewer import Calibration, Reviewer, calibrate, review, review_group
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
-from kohai.records import Completion, Execution, Feedback, Task
-from kohai.sandbox import Program, Sandbox
+from kohai.records import Completion, Feedback, Task
+from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
@@ -99,17 +99,6 @@ def executed_cases(config: Config, workspace: Workspace) -> list[Case]:
     return cases
 
 
-def execute(config: Config, workspace: Workspace, programs: Sequence[tuple[str, Task]]) -> list[Execution]:
-    """Runs programs, each from its task's fixture."""
-    folder = workspace.path("prepare")
-    wanted = [Program.of_task(code, task, folder) for code, task in programs]
-    with (
-        Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox,
-        progress.bar("execute", len(wanted), unit="programs") as bar,
-    ):
-        return sandbox.execute(wanted, lambda done: bar.advance(done - bar.done))
-
-
 @contextmanager
 def answerer(config: Config, workspace: Workspace) -> Iterator[tuple[Answerer, dict[str, Any]]]:
     """Who answers the `llm` criteria, and what the report says of it."""
@@ -170,7 +159,7 @@ def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], li
         if code == task.reference:
             of_reference = effect
             right.append((task.instruction, code))
-        elif execution.kind == "ok" and effect != of_reference and not (wrong and wrong[-1][0] == task.instruction):
+        elif execution.ran and effect != of_reference and not (wrong and wrong[-1][0] == task.instruction):
             wrong.append((task.instruction, code))
     if not wrong:
         raise DataError(

@@ -81,7 +81,7 @@ def best_completions(feedback: Sequence[Feedback]) -> dict[str, Feedback]:
     """Of each task the scored completion with the highest score among those that ran; of equal ones the first."""
     best: dict[str, Feedback] = {}
     for item in feedback:
-        if item.score is None or item.execution is None or item.execution.kind != "ok":
+        if item.score is None or item.execution is None or not item.execution.ran:
             continue
         if item.task_id not in best or item.score > (best[item.task_id].score or 0.0):
             best[item.task_id] = item

@@ -247,8 +247,8 @@ def correlations(
 ) -> dict[str, Any]:
     """On the held-out tasks: rank correlation with the score, and how well the reward tells what ran."""
     known = [f for f in feedback if f.task_id in set(held_out) and f.score is not None and f.execution is not None]
-    judged = [f for f in known if f.execution is not None and f.execution.blame in ("none", "program")]
-    ran = [f.execution is not None and f.execution.kind == "ok" for f in judged]
+    judged = [f for f in known if f.execution is not None and f.execution.ran is not None]
+    ran = [f.execution is not None and bool(f.execution.ran) for f in judged]
     value = {(f.task_id, f.index): scores[f.task_id][f.index] for f in known}
     return {
         "score_correlation": _rounded(

@@ -24,7 +24,8 @@ import torch
 from kohai import progress
 from kohai.code import extract_code
 from kohai.config import Config
-from kohai.errors import TrainingError
+from kohai.errors import TrainingError, UnscoredError
+from kohai.judge import answer_runs
 from kohai.metrics import effect_match, executability, wilson
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
@@ -37,8 +38,8 @@ from kohai.models.reward import RewardHead, findings_of, load_head, score_progra
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import Pair, answer_ids
-from kohai.records import Execution, Feedback, Prompt, Task
-from kohai.sandbox import Program, Sandbox
+from kohai.records import Execution, Feedback, Prompt, Task, Verdict
+from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
@@ -54,10 +55,10 @@ class Drawn:
     logprobs: list[list[float]]
     finished: list[bool]
     rewards: list[float] | None = None  # the reward model's, where its own stage scored them already
-    executions: list[Execution | None] = field(default_factory=list)  # where the feedback stage ran them already
+    executions: list[Execution] = field(default_factory=list)  # where the feedback stage ran them already
 
     def only(self, places: Sequence[int]) -> Drawn:
-        """Some of its completions."""
+        """Some of its completions, without what is known of them."""
         completions, logprobs = [self.completions[i] for i in places], [self.logprobs[i] for i in places]
         return Drawn(self.task_id, completions, logprobs, [self.finished[i] for i in places])
 
@@ -113,6 +114,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
     Raises:
         TrainingError: the loss is not a number.
+        UnscoredError: the environment kept more completions from running than `feedback.max_unscored` allows.
     """
     trainer = start(config, workspace)
     settings = config.rl
@@ -124,7 +126,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         ],
         weight_decay=0.0,
     )
-    control = {"kl_coef": trainer.kl.coefficient}
+    control = {"kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0}
     probes: dict[str, Any] = {}
     numbers: dict[str, float] = {}
     state = {
@@ -147,6 +149,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         bar.advance(first)
         for step in range(first, settings.steps):
             rollouts, collected = collect(trainer, step)
+            for name in ("completions", "unscored"):
+                control[name] += collected[name]
             numbers.clear()
             numbers |= collected | {"kl_coef": trainer.kl.coefficient}
             if rollouts:
@@ -157,14 +161,27 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             is_last = step + 1 == settings.steps
             if settings.probe_every and ((step + 1) % settings.probe_every == 0 or is_last):
                 probe(trainer, step + 1, probes)
+            if control["unscored"] > config.feedback.max_unscored * control["completions"]:
+                raise UnscoredError(
+                    f"rl: the environment kept {control['unscored']:.0f} of {control['completions']:.0f} completions "
+                    f"from running, more than feedback.max_unscored = {config.feedback.max_unscored:g} allows; look at "
+                    "`kohai doctor`, or leave `runs` out of rl.gates"
+                )
             if (step + 1) % settings.checkpoint_every == 0 or is_last:
                 checkpoint.save(step + 1, state)
-            bar.advance(note=f"reward {numbers['reward']:+.2f}, KL {numbers.get('kl', math.nan):.2f}")
+            bar.advance(note=f"reward {numbers.get('reward', math.nan):+.2f}, KL {numbers.get('kl', math.nan):.2f}")
     adapters.save(trainer.model, "policy", workspace.path("rl", "policy"))
     lines = [probes[key] for key in sorted(probes, key=int)]
     workspace.write_text("rl/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
     checkpoint.remove()
-    return {"steps": settings.steps, "last": numbers, "probe_first": lines[:1], "probe_last": lines[-1:]}
+    return {
+        "steps": settings.steps,
+        "completions": int(control["completions"]),
+        "unscored": int(control["unscored"]),
+        "last": numbers,
+        "probe_first": lines[:1],
+        "probe_last": lines[-1:],
+    }
 
 
 def start(config: Config, workspace: Workspace) -> Trainer:
@@ -185,7 +202,8 @@ def start(config: Config, workspace: Workspace) -> Trainer:
     scores: dict[str, list[float]] = workspace.read_json("reward_model/scores.json")
     for item in workspace.read_records(Feedback, "feedback/feedback.jsonl"):
         sampled[item.task_id].rewards = scores[item.task_id]
-        sampled[item.task_id].executions.append(item.execution)
+        if item.execution is not None:
+            sampled[item.task_id].executions.append(item.execution)
     wanted = workspace.read_records(Task, "prepare/tasks/demo.jsonl") if config.rl.ptx_coef else []
     return Trainer(
         config=config,
@@ -208,7 +226,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
 
     The best of what passes the gates is learned from, by how it fares against all of its task. What a gate stops is
     not pushed down: that is noise at this size, and destroys a policy before it teaches one. Tasks nothing of which
-    passes are skipped.
+    passes are skipped. What the environment kept from running is unscored: it is in no group, and counted.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -218,10 +236,11 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     raw, passes = score(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
-        passing = sorted((i for i, ok in enumerate(allowed) if ok), key=lambda i: -scores[i])
+        known = [i for i, ok in enumerate(allowed) if ok is not None]
+        passing = sorted((i for i in known if allowed[i]), key=lambda i: -scores[i])
         kept = passing[: settings.n_learned]
-        wins = win_rates(torch.tensor([scores]) * trainer.reward_head.deviation.cpu())[0]
-        earned = wins[kept] + settings.baseline_shift
+        wins = win_rates(torch.tensor([[scores[i] for i in known]]) * trainer.reward_head.deviation.cpu())[0]
+        earned = wins[[known.index(i) for i in kept]] + settings.baseline_shift
         if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), earned))
     groups = [one for one, _ in learned]
@@ -230,12 +249,17 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     for (one, earned), reference in zip(learned, references, strict=True):
         prompt = trainer.base.render(trainer.prompts[one.task_id])
         rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, earned, not is_fresh))
-    everything = [value for scores in raw for value in scores]
+    everything = [pair for group in zip(raw, passes, strict=True) for pair in zip(*group, strict=True)]
+    scored = [(value, ok) for value, ok in everything if ok is not None]
     lengths = [len(ids) for one in drawn for ids in one.completions]
-    return rollouts, {
-        "reward": sum(everything) / len(everything),
+    shares = {}
+    if scored:
+        shares["reward"] = sum(value for value, _ in scored) / len(scored)
+        shares["gated_share"] = sum(not ok for _, ok in scored) / len(scored)
+    return rollouts, shares | {
         "length": sum(lengths) / len(lengths),
-        "gated_share": sum(not ok for allowed in passes for ok in allowed) / len(everything),
+        "completions": float(len(everything)),
+        "unscored": float(len(everything) - len(scored)),
         "groups_without_signal": float(len(drawn) - len(learned)),
         "fresh": float(is_fresh),
     }
@@ -284,17 +308,17 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
     return results
 
 
-def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool]]]:
+def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool | None]]]:
     """Each completion's reward, the reward model's or at most the floor where a gate is shut; and whether it passes.
 
-    One that the environment kept from running does not pass either: what it is worth is not known.
+    None: it passes the static gates and the environment kept it from running, so what it is worth is not known.
     """
     floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
     results, allowed = [], []
     codes_of = {one.task_id: [extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn}
     new = [one for one in drawn if "runs" in gates and not one.executions]
     programs = [(code, trainer.tasks[one.task_id]) for one in new for code in codes_of[one.task_id]]
-    found_out = iter(execute(trainer, programs) if programs else ())
+    found_out = iter(execute(trainer.config, trainer.workspace, programs, label=None) if programs else ())
     for one in new:
         one.executions = [next(found_out) for _ in one.completions]
     is_read = any(one.rewards is None for one in drawn)  # by the reward model; else nothing is merged
@@ -303,20 +327,30 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
             task = trainer.tasks[one.task_id]
             codes = codes_of[one.task_id]
             verdicts = [trainer.checks.check(code, task) for code in codes]
-            ran = [True] * len(codes)
-            if "runs" in gates:
-                ran = [execution is not None and execution.kind == "ok" for execution in one.executions]
             values = one.rewards
             if values is None:
                 findings = [findings_of(found) for found in verdicts]
                 values = score_programs(trainer.base, plain, trainer.reward_head, task.instruction, codes, findings)
+            if "runs" in gates:
+                ran = [answer_runs(execution) for execution in one.executions]
+                verdicts = [[*found, verdict] for found, verdict in zip(verdicts, ran, strict=True)]
             passes = [
-                done and did_run and not any(v.answer == "no" and v.criterion in gates for v in found)
-                for done, did_run, found in zip(one.finished, ran, verdicts, strict=True)
+                passes_gates(found, gates) if done else False
+                for done, found in zip(one.finished, verdicts, strict=True)
             ]
-            results.append([value if ok else min(value, floor) for value, ok in zip(values, passes, strict=True)])
+            results.append(
+                [min(value, floor) if ok is False else value for value, ok in zip(values, passes, strict=True)]
+            )
             allowed.append(passes)
     return results, allowed
+
+
+def passes_gates(verdicts: Sequence[Verdict], gates: Sequence[str]) -> bool | None:
+    """Whether no gate says no; None where it is not known whether the program runs."""
+    answers = {v.criterion: v.answer for v in verdicts if v.criterion in gates}
+    if "no" in answers.values():
+        return False
+    return None if answers.get("runs") == "unscored" else True
 
 
 def update(
@@ -407,7 +441,7 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
             batch_tokens=settings.batch_tokens,
         )
     codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
-    executions = execute(trainer, list(zip(codes, tasks, strict=True)))
+    executions = execute(trainer.config, trainer.workspace, list(zip(codes, tasks, strict=True)), label=None)
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
@@ -418,10 +452,3 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
     probes[str(step)] = line
-
-
-def execute(trainer: Trainer, programs: Sequence[tuple[str, Task]]) -> list[Execution]:
-    """Runs programs, each from its task's fixture."""
-    folder = trainer.workspace.path("prepare")
-    with Sandbox((trainer.config.package.path,), trainer.config.sandbox, trainer.config.tasks.state) as sandbox:
-        return sandbox.execute([Program.of_task(code, task, folder) for code, task in programs])
