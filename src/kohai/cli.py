@@ -26,6 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+image_app = typer.Typer(help="The environments that programs run in.", no_args_is_help=True)
+app.add_typer(image_app, name="image")
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
@@ -88,6 +90,36 @@ def bench(
     with stoppable(sys.argv):
         result = bench.run(name)
     print(_json(result) if as_json else bench.as_text(result))
+
+
+@app.command()
+def execute(
+    programs: Annotated[str, typer.Argument(metavar="FILE", help="JSON Lines; docs/sandbox.md lists the keys.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="JSON Lines: one outcome a program, in order.")],
+    image: Annotated[str, typer.Option("--image", help="One that ships with Kohai, or a YAML file.")] = "plain",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A=B", help="A setting of the section `sandbox`; repeatable.")
+    ] = None,
+) -> None:
+    """Run untrusted programs in the sandbox and say what happened, whose fault it was, and what it cost."""
+    from kohai.sandbox import jsonl
+
+    with stoppable(sys.argv):
+        print(_json(jsonl.execute_file(programs, out, image, overrides or [])))
+
+
+@image_app.command("build")
+def image_build(
+    name: Annotated[str, typer.Argument(help="One that ships with Kohai, or a YAML file.")],
+    folder: Annotated[str, typer.Option("--folder", help="Where environments lie.")] = ".images",
+) -> None:
+    """Make an image's virtual environment; nothing is done where it is there."""
+    from pathlib import Path
+
+    from kohai.sandbox import image
+
+    with stoppable(sys.argv):
+        print(image.build(name, Path(folder)))
 
 
 @config_app.command("schema")

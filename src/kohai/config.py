@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +29,9 @@ Gate = Literal[
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Section = TypeVar("Section", bound=_Section)
 
 
 class PackageConfig(_Section):
@@ -120,13 +123,20 @@ class SamplingConfig(_Section):
 
 
 class SandboxConfig(_Section):
-    """Limits of one program."""
+    """Where programs run, and the limits of one."""
 
+    image: str = Field("plain", description="The environment: an image that ships with Kohai, or a YAML file.")
+    images: Path = Field(Path(".images"), description="Where `kohai image build` puts environments.")
+    cache: Path | None = Field(None, description="A file that remembers outcomes; none = run everything.")
+    cold_share: Share = Field(0.03, description="Share of the programs that ran which are run again without preload.")
+    unsafe: bool = Field(False, description="Run programs where nothing but limits confines them.")
     cpu_seconds: Above0 = Field(4.0, description="CPU time.")
     wall_seconds: Above0 = Field(12.0, description="Waiting included.")
-    memory_mb: Positive = Field(512, description="Address space.")
-    file_mb: Positive = Field(16, description="Largest file it may write.")
-    output_kb: Positive = Field(64, description="Output that is kept.")
+    memory_mb: Positive = Field(512, description="Address space, beyond what the image's modules take.")
+    file_mb: Positive = Field(16, description="Largest file it may write, its output included.")
+    disk_mb: Positive = Field(64, description="All files of its folder together.")
+    files: Positive = Field(4096, description="Files and folders it may make.")
+    output_kb: Positive = Field(64, description="Output that is kept, of each stream.")
     processes: Natural = Field(0, description="Programs at a time; 0 = one per core.")
 
 
@@ -294,6 +304,21 @@ def parse_config(data: dict[str, Any], source: str = "config") -> Config:
     return config
 
 
+def override_section(kind: type[Section], data: dict[str, Any], overrides: Sequence[str]) -> Section:
+    """One section of a configuration by itself, with `name=value` overrides.
+
+    Raises:
+        ConfigError: every mistake, one a line.
+    """
+    for override in overrides:
+        _set(data, override)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        problems = "".join(f"\n  {problem}" for problem in _problems(error, kind))
+        raise ConfigError(f"{kind.__name__}: {len(error.errors())} mistake(s){problems}") from None
+
+
 def to_yaml(config: BaseModel) -> str:
     """The resolved configuration, as a run's folder keeps it."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -328,12 +353,12 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
+def _problems(error: ValidationError, root: type[BaseModel] | None = None) -> Iterator[str]:
     for item in error.errors():
         location = [str(part) for part in item["loc"]]
         where = ".".join(location)
         if item["type"] == "extra_forbidden":
-            names = list(_fields_at(location[:-1]))
+            names = list(_fields_at(location[:-1], root or Config))
             near = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
             yield f"{where}: unknown key; {hint}"
@@ -343,8 +368,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}, found {item['input']!r}"
 
 
-def _fields_at(location: Sequence[str]) -> list[str]:
-    model: type[BaseModel] = Config
+def _fields_at(location: Sequence[str], root: type[BaseModel]) -> list[str]:
+    model = root
     for part in location:
         field = model.model_fields.get(part)
         if field is None:

@@ -77,7 +77,7 @@ def sandbox_level() -> dict[str, Any]:
     from kohai.config import SandboxConfig
     from kohai.sandbox import Sandbox
 
-    with Sandbox((), SandboxConfig(), None) as sandbox:
+    with Sandbox(SandboxConfig(unsafe=True)) as sandbox:
         return dict(sandbox.describe())
 
 

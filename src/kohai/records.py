@@ -117,6 +117,9 @@ class Execution:
     wall_ms: int = 0
     peak_bytes: int = 0
     tier: str = "T0"
+    image: str = ""  # digest of the environment it ran in
+    cached: bool = False  # not run now: the outcome of an equal run before
+    warm_kind: str = ""  # where a fresh interpreter disagrees with a worker: what the worker said
 
     @property
     def ran(self) -> bool | None:

@@ -31,6 +31,7 @@ class Sighting:
 
     status: int = 0  # exit status, or minus the signal's number
     late: bool = False  # stopped at the wall limit
+    full: bool = False  # stopped because its folder grew too large
     cpu_ms: int = 0
     peak_bytes: int = 0
     report: Mapping[str, object] | None = None
@@ -88,6 +89,8 @@ def _ended_from_outside(seen: Sighting) -> tuple[str, Blame, str] | None:
         return "sandbox_failure", "environment", seen.failure
     if seen.forged:
         return "tampering", "program", "something else than the runner wrote to the report channel"
+    if seen.full:
+        return "quota", "environment", "its folder grew too large"
     computing = seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
     if seen.late or (seen.status in (-_number("SIGXCPU"), -_number("SIGKILL")) and computing):
         used = f"{seen.cpu_ms} ms of CPU time used, {seen.cpu_limit_ms} allowed"

@@ -1,4 +1,10 @@
-"""Which layers of isolation this machine gives: found by trying them, strongest first."""
+"""Which layers of isolation this machine gives: found by running a program under them, strongest first.
+
+T2  own process, mount, IPC and network namespaces, a private file tree, no capabilities; landlock where the kernel
+    has it, seccomp, limits
+T1  landlock, seccomp, limits; no sockets; what a program leaves is swept
+T0  limits only
+"""
 
 from __future__ import annotations
 
@@ -12,37 +18,40 @@ NOBODY = 65534
 
 @dataclass(frozen=True)
 class Layers:
-    """A set of layers; see `confine` for what each does."""
+    """A set of layers; see `child/kernel.py` for what each does."""
 
-    spaces: bool = False  # process, network, mount and IPC namespaces, a private file tree
-    user_space: bool = False  # by way of a user namespace, for who is not root
-    fresh_proc: bool = False  # /proc shows the box only
-    drop_user: bool = False  # nobody instead of root
-    own_counts: bool = False  # the number of processes is limited for each program by itself
+    spaces: bool = False  # namespaces and a private file tree
+    landlock: bool = False
+    seccomp: bool = False
 
     @property
     def tier(self) -> str:
         """The name that an execution's record carries."""
-        return "T0+spaces" if self.spaces else "T0"
+        if self.spaces and self.seccomp:
+            return "T2"
+        return "T1" if self.landlock and self.seccomp else "T0"
 
     @property
-    def user(self) -> int:
-        """Who owns the scratch folder."""
-        return NOBODY if self.drop_user else os.getuid()
+    def counts_are_own(self) -> bool:
+        """Whether the limit on processes is a program's alone."""
+        return self.spaces or (sys.platform == "linux" and os.getuid() == 0)
 
     def describe(self) -> dict[str, bool | str]:
         """For people: what is in force."""
+        linux = sys.platform == "linux"
         return {
             "tier": self.tier,
             "limits": True,
             "scrubbed environment": True,
-            "kills all children": sys.platform == "linux",
-            "memory limit": sys.platform == "linux",
-            "no network": self.spaces,
+            "memory limit": linux,
+            "kills all children": linux,
+            "namespaces": self.spaces,
             "private read-only file tree": self.spaces,
-            "own processes and /proc": self.spaces and self.fresh_proc,
-            "process count limit": self.own_counts,
-            "runs as": "nobody" if self.drop_user else f"uid {os.getuid()}",
+            "landlock": self.landlock,
+            "seccomp": self.seccomp,
+            "no network": self.spaces or self.seccomp,
+            "process count limit": self.counts_are_own,
+            "runs as": "nobody" if os.getuid() == 0 else f"uid {os.getuid()}",
         }
 
 
@@ -57,14 +66,8 @@ def probe(works: Callable[[Layers], bool]) -> Layers:
 def _candidates() -> list[Layers]:
     if sys.platform != "linux":
         return []
-    if os.getuid() == 0:
-        return [
-            Layers(spaces=True, fresh_proc=True, drop_user=True, own_counts=True),
-            Layers(spaces=True, fresh_proc=True, drop_user=True),
-            Layers(spaces=True, drop_user=True),
-            Layers(drop_user=True),
-        ]
     return [
-        Layers(spaces=True, user_space=True, fresh_proc=True, own_counts=True),
-        Layers(spaces=True, user_space=True, own_counts=True),
+        Layers(spaces=True, landlock=True, seccomp=True),
+        Layers(spaces=True, seccomp=True),
+        Layers(landlock=True, seccomp=True),
     ]

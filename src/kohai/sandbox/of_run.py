@@ -17,7 +17,7 @@ def execute(
     """Runs programs in one sandbox, in order; `label` names the progress bar, None draws none."""
     folder = workspace.path("prepare")
     wanted = [Program.of_task(code, task, folder) for code, task in programs]
-    with Sandbox((config.package.path,), config.sandbox, config.tasks.state) as sandbox:
+    with Sandbox(config.sandbox, (config.package.path,), config.tasks.state) as sandbox:
         if label is None:
             return sandbox.execute(wanted)
         with progress.bar(label, len(wanted), unit="programs") as bar:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Package:
         return seen.rpartition("/")[0] if self.is_package else seen
 
 
-def prepare(path: Path, folder: Path) -> Package:
+def prepare(path: Path, folder: Path, interpreter: Path) -> Package:
     """Copies a package into `folder` and compiles it there, so that programs need not; a large one is used where it is.
 
     Nothing of it is imported or run; what does not compile is left for the programs to meet.
@@ -44,7 +43,7 @@ def prepare(path: Path, folder: Path) -> Package:
     shutil.copytree(path, copy, ignore=shutil.ignore_patterns("__pycache__"), ignore_dangling_symlinks=True)
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
-            [interpreter(), "-I", "-S", "-m", "compileall", "-qq", copy],
+            [str(interpreter), "-I", "-S", "-m", "compileall", "-qq", copy],
             check=False,
             timeout=COMPILE_SECONDS,
             stdin=subprocess.DEVNULL,
@@ -53,8 +52,3 @@ def prepare(path: Path, folder: Path) -> Package:
     for file in (copy, *copy.rglob("*")):
         file.chmod(0o755 if file.is_dir() else 0o644)
     return Package(copy, inside, True)
-
-
-def interpreter() -> str:
-    """The interpreter below Kohai's environment, whose own packages programs are not to see."""
-    return str(getattr(sys, "_base_executable", sys.executable))

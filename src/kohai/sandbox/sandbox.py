@@ -1,55 +1,58 @@
 """Runs untrusted programs, many at a time, each in a process of its own, and says what happened.
 
-In force on every system: a separate interpreter that sees the standard library and the packages only; an environment of
-six variables; a scratch folder of its own, removed afterwards; limits on CPU time, waiting, memory of each process,
-file size, open files; output kept to a bound; everything that the program started is killed with it.
-In force where Linux lets us (`Sandbox.describe()` says): no network; a file tree of interpreter, system libraries,
-packages (read-only) and scratch; own processes, 64 at most; no capabilities; user `nobody` where we are root.
-Not covered: the memory of all processes of a program together, the number of files in its scratch folder, faults of the
-kernel, side channels; and without namespaces: reading what the user can read, writing where the user can write, the
-network.
+A program is forked from a worker that has imported the image's modules once (`child/worker.py`). In force on every
+system: an environment of a few variables; a folder of its own, removed afterwards; limits on CPU time, waiting, memory
+of each process, file size, open files; output kept to a bound. What else is in force is the tier (`layers.py`,
+`Sandbox.describe()`), and stands in every execution.
+Not covered: the memory of all processes of a program together, faults of the kernel, side channels; in T1 the names and
+metadata of what the user can read; in T0 whatever the user may do.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
+import hashlib
 import json
-import marshal
 import os
-import py_compile
-import secrets
-import sys
-import sysconfig
-import tempfile
+import queue
+import random
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from kohai.config import SandboxConfig
-from kohai.errors import DataError
+from kohai.errors import DataError, ToolError
+from kohai.ledger import Ledger
 from kohai.records import Execution, Task
-from kohai.sandbox import packages, process, scratch
+from kohai.sandbox import scratch
 from kohai.sandbox.classify import Sighting, classify
+from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, probe
-from kohai.sandbox.packages import Package
-from kohai.sandbox.state import state_digest
+from kohai.sandbox.layout import Layout
+from kohai.sandbox.worker import Worker, WorkerError
 
-FLAGS = ("-P", "-s", "-S", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
-CHILD_FILES = ("runner", "confine", "tree")
+TRIES = 2  # of a program whose environment failed
+HARNESS = 1  # raised when the same program may get another outcome
+Workers = queue.LifoQueue[Worker]
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Code to run; `fixture` (a `*.sql`, a file or a folder) is put into its folder, `stdin` is what it may read."""
+    """Code to run.
+
+    `fixture` (a `*.sql`, a file or a folder) is what it finds in its folder, beside `files` (name: content); `stdin` is
+    what it may read; `limits` replace those of the sandbox, by the names of `SandboxConfig`.
+    """
 
     code: str
     fixture: Path | None = None
     stdin: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_task(cls, code: str, task: Task, folder: Path) -> Program:
@@ -61,26 +64,25 @@ class Sandbox:
     """A place to run programs; use it as a context manager, or let it clean up when it is collected.
 
     Args:
-        package_paths: packages that the programs may import: the folder of a package itself (it has an
-            `__init__.py`), or a folder to put on `sys.path`.
-        config: the limits.
+        config: the limits, and which image.
+        paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
+            folder to put on `sys.path`.
         state: the name of the database file whose final content is a program's state.
+
+    Raises:
+        DataError: an image or a path that is none.
+        ToolError: the image is not built.
     """
 
-    def __init__(self, package_paths: Sequence[Path], config: SandboxConfig, state: str | None = None) -> None:
-        for path in package_paths:
-            if not path.is_dir():
-                raise DataError(f"package path {path}: no such folder")
-        self._paths = tuple(path.resolve() for path in package_paths)
-        self._packages: tuple[Package, ...] = ()
+    def __init__(self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None) -> None:
+        self.image: Image = open_image(config.image, config.images, paths)
         self._config = config
+        self._layout = Layout(self.image, config, state)
         self._state = state
-        self._folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
-        self._folder.chmod(0o711)
-        self._finalizer = weakref.finalize(self, scratch.remove, self._folder)
-        (self._folder / "root").mkdir()
-        self._fixtures = scratch.Fixtures(self._folder / "fixtures", state)
-        self._numbers = itertools.count()
+        self._workers: Workers = queue.LifoQueue()
+        self._cold: Workers = queue.LifoQueue()  # without the image's modules
+        self._ledger = Ledger(config.cache) if config.cache else None
+        self._finalizer = weakref.finalize(self, _clear, self._layout, (self._workers, self._cold), self._ledger)
         self._lock = threading.Lock()
         self._layers: Layers | None = None
 
@@ -93,7 +95,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Removes its folder; using it afterwards is an error."""
+        """Ends its workers and removes its folder; using it afterwards is an error."""
         self._finalizer()
 
     def describe(self) -> dict[str, bool | str]:
@@ -108,192 +110,203 @@ class Sandbox:
             on_done: called with the number of programs that have ended, in the caller's thread.
 
         Raises:
-            DataError: a fixture cannot be made.
+            DataError: a fixture cannot be made, or a module of the image cannot be imported.
+            ToolError: nothing confines programs here, and `config.unsafe` does not allow that.
         """
         self._in_force()
         width = self._config.processes or os.cpu_count() or 1
         pool = ThreadPoolExecutor(max_workers=min(width, max(1, len(programs))))
         try:
-            futures = [pool.submit(self._run_one, program) for program in programs]
-            for count, future in enumerate(as_completed(futures), 1):
+            known = [self._remembered(program) for program in programs]
+            futures = [
+                pool.submit(self._run_one, program, key)
+                for program, (key, found) in zip(programs, known, strict=True)
+                if found is None
+            ]
+            n_known = len(programs) - len(futures)
+            if n_known and on_done is not None:
+                on_done(n_known)
+            for count, future in enumerate(as_completed(futures), n_known + 1):
                 future.result()
                 if on_done is not None:
                     on_done(count)
-            return [future.result() for future in futures]
+            rest = iter(futures)
+            return [next(rest).result() if found is None else found for _, found in known]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _in_force(self) -> Layers:
         with self._lock:
             if self._layers is None:
-                _compile_child(self._folder / "child")
-                self._packages = tuple(
-                    packages.prepare(path, self._folder / "packages" / str(place))
-                    for place, path in enumerate(self._paths)
-                )
+                self._layout.prepare()
                 self._layers = probe(self._try_layers)
+                if self._layers.tier == "T0" and not self._config.unsafe:
+                    raise ToolError(
+                        "nothing confines programs on this machine: neither user namespaces nor landlock and seccomp "
+                        "work here (`kohai doctor`). Run on a Linux that has them, or set sandbox.unsafe: true to run "
+                        "programs with nothing but resource limits between them and your files"
+                    )
+                try:
+                    self._workers.put(self._layout.start(self._layers))
+                except WorkerError as error:
+                    raise DataError(f"the image {self.image.name} cannot be started: {error}") from None
             return self._layers
 
     def _try_layers(self, layers: Layers) -> bool:
+        """Runs a program under these layers; without the image's modules, whose faults are not the layers'."""
         test = "import sqlite3, hashlib, subprocess, sys, datetime\nopen('x', 'w').write('x')\nprint('ok')"
-        return self._attempt(Program(test), layers).kind == "ok"
+        try:
+            worker = self._layout.start(layers, preload=False)
+        except WorkerError:
+            return False
+        execution = self._attempt(worker, Program(test), layers)
+        worker.close()
+        return execution.kind == "ok"
 
-    def _run_one(self, program: Program) -> Execution:
+    def _remembered(self, program: Program) -> tuple[str, Execution | None]:
+        """The key of all that an outcome depends on, and the outcome where it is known; no key without a cache."""
+        if self._ledger is None:
+            return "", None
         layers = self._in_force()
-        execution = self._attempt(program, layers)
-        if execution.kind == "sandbox_failure":
-            execution = self._attempt(program, layers)
+        parts = [HARNESS, self.image.digest, layers.tier, layers.landlock, self._state, program.code, program.stdin]
+        parts += [sorted(program.files.items()), sorted(self._layout.limits(layers, program.limits).items())]
+        if program.fixture is not None:
+            parts.append(self._layout.fixtures.ready(program.fixture)[1])
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        found = self._ledger.get(key)
+        return key, None if found is None else Execution(**found | {"cached": True})
+
+    def _run_one(self, program: Program, key: str) -> Execution:
+        layers = self._in_force()
+        for _ in range(TRIES):
+            execution = self._on_some_worker(program, layers, self._workers)
+            if execution.blame != "environment":
+                break
+        if execution.ran and self.image.preload and self._is_checked(program):
+            cold = self._on_some_worker(program, layers, self._cold)
+            if cold.kind != execution.kind:
+                execution = replace(cold, warm_kind=execution.kind)
+        if self._ledger is not None and execution.ran is not None:
+            self._ledger.put(key, asdict(execution))
         return execution
 
-    def _attempt(self, program: Program, layers: Layers) -> Execution:
-        folder = self._folder / f"run{next(self._numbers)}"
-        try:
-            return self._attempt_in(folder, program, layers)
-        except OSError as error:
-            return Execution(kind="sandbox_failure", blame="environment", evidence=f"{error}", tier=layers.tier)
-        finally:
-            scratch.remove(folder)
+    def _is_checked(self, program: Program) -> bool:
+        """Whether a program that ran is run again in a fresh interpreter: a fixed share, the same for the same code."""
+        return random.Random(program.code).random() < self._config.cold_share
 
-    def _attempt_in(self, folder: Path, program: Program, layers: Layers) -> Execution:
-        home = folder / "box"
-        home.mkdir(parents=True)
-        folder.chmod(0o711)
-        if program.fixture is not None:
-            self._fixtures.put(program.fixture, home)
-        if layers.drop_user:
-            scratch.give(home, layers.user)
-        (folder / "stdin").write_text(program.stdin, encoding="utf-8", errors="surrogateescape")
-        report, control = os.pipe(), os.pipe()
-        nonce = secrets.token_hex(16)
-        inside = "/box" if layers.spaces else str(home)
+    def _on_some_worker(self, program: Program, layers: Layers, workers: Workers) -> Execution:
+        """Takes an idle worker, or starts one; one that failed, or is spent, is not put back."""
         try:
-            code = program.code.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-            job = self._job(layers) | {
-                "code": code,
-                "nonce": nonce,
-                "scratch": str(home),
-                "home": inside,
-                "stdin": str(folder / "stdin"),
-                "report": report[1],
-                "control": control[1],
-            }
-            (folder / "job").write_bytes(marshal.dumps(job))
-        except OSError:
-            for number in (*report, *control):
-                os.close(number)
-            raise
-        ended = process.run(
-            [packages.interpreter(), *FLAGS, str(self._folder / "child" / "runner.pyc"), str(folder / "job")],
-            {"HOME": inside, "TMPDIR": "/tmp" if layers.spaces else inside}  # noqa: S108
-            | {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8:backslashreplace"},
-            home,
-            (report, control),
-            self._config.wall_seconds,
-            self._config.output_kb << 10,
+            worker = workers.get_nowait()
+        except queue.Empty:
+            try:
+                worker = self._layout.start(layers, preload=workers is self._workers)
+            except (WorkerError, OSError) as error:
+                return _failure(f"{error}", layers)
+        execution = self._attempt(worker, program, layers)
+        if execution.kind == "sandbox_failure" or worker.is_spent:
+            worker.close()
+        else:
+            workers.put(worker)
+        return execution
+
+    def _attempt(self, worker: Worker, program: Program, layers: Layers) -> Execution:
+        job: dict[str, Any] = {
+            "code": program.code.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
+            "stdin": program.stdin.encode("utf-8", "surrogateescape"),
+            "files": {name: text.encode("utf-8", "surrogateescape") for name, text in program.files.items()},
+            "fixture": "",
+            "folder": "",
+            "limits": self._layout.limits(layers, program.limits),
+        }
+        fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)[0]
+        home: Path | None = None
+        try:
+            if layers.spaces:
+                job["fixture"] = "" if fixture is None else f"/fixtures/{fixture.name}"
+            else:
+                home = self._layout.home()
+                if fixture is not None:
+                    scratch.copy(fixture, home)
+                if os.getuid() == 0:
+                    scratch.give(home, worker.user)
+                job["folder"] = str(home)
+            found = worker.run(job)
+        except (WorkerError, OSError) as error:
+            return _failure(f"{error}", layers)
+        finally:
+            if home is not None:
+                scratch.remove(home)
+        if "failure" in found:
+            return _failure(found["failure"], layers)
+        return self._execution(found, job, layers)
+
+    def _execution(self, found: Mapping[str, Any], job: Mapping[str, Any], layers: Layers) -> Execution:
+        report, forged = read_report(found["report"], found["nonce"])
+        seen = Sighting(
+            status=os.waitstatus_to_exitcode(found["status"]),
+            late=found["late"],
+            full=found["full"],
+            cpu_ms=found["cpu_ms"],
+            peak_bytes=found["peak"],
+            report=report,
+            forged=forged,
+            code=job["code"],
+            trusted=self._layout.trusted(layers),
+            cpu_limit_ms=int(job["limits"]["cpu_seconds"] * 1000),
+            memory_limit_bytes=job["limits"]["memory_bytes"],
+            counts_are_own=layers.counts_are_own,
         )
-        seen = self._see(ended, nonce, code, layers)
         kind, blame, evidence = classify(seen)
-        execution = Execution(
+        told = report or {}
+        exception, line = told.get("exception"), told.get("line")
+        return Execution(
             kind=kind,
             blame=blame,
             evidence=evidence,
-            stdout=ended.stdout,
-            stderr=ended.stderr,
+            exception=exception if isinstance(exception, str) else None,
+            line=line if isinstance(line, int) else None,
+            stdout=found["stdout"].decode("utf-8", "replace"),
+            stderr=found["stderr"].decode("utf-8", "replace"),
+            state=found["state"],
             cpu_ms=seen.cpu_ms,
-            wall_ms=ended.wall_ms,
+            wall_ms=found["wall_ms"],
             peak_bytes=seen.peak_bytes,
             tier=layers.tier,
-        )
-        if seen.report is not None:
-            exception, line = seen.report.get("exception"), seen.report.get("line")
-            execution = replace(
-                execution,
-                exception=exception if isinstance(exception, str) else None,
-                line=line if isinstance(line, int) else None,
-            )
-        if self._state is not None and not seen.failure:
-            execution = replace(execution, state=state_digest(home / self._state))
-        return execution
-
-    def _job(self, layers: Layers) -> dict[str, object]:
-        config = self._config
-        return {
-            "spaces": layers.spaces,
-            "user_space": layers.user_space,
-            "fresh_proc": layers.fresh_proc,
-            "drop_user": layers.drop_user,
-            "own_counts": layers.own_counts,
-            "state": self._state or "",
-            "root": str(self._folder / "root"),
-            "visible": [(f, f) for f in _interpreter_folders()] + [(str(p.source), p.inside) for p in self._packages],
-            "package_paths": [package.search(layers.spaces) for package in self._packages],
-            "cpu_seconds": config.cpu_seconds,
-            "wall_seconds": config.wall_seconds,
-            "memory_bytes": config.memory_mb << 20,
-            "file_bytes": config.file_mb << 20,
-        }
-
-    def _see(self, ended: process.Ended, nonce: str, code: str, layers: Layers) -> Sighting:
-        """What came back through the two channels."""
-        seen = Sighting(
-            code=code,
-            trusted=(*_interpreter_folders(), *(package.seen_at(layers.spaces) for package in self._packages)),
-            cpu_limit_ms=int(self._config.cpu_seconds * 1000),
-            memory_limit_bytes=self._config.memory_mb << 20,
-            counts_are_own=layers.own_counts,
-        )
-        word, _, rest = ended.control.decode("utf-8", "replace").partition(" ")
-        if word == "failure":
-            return replace(seen, failure=rest)
-        report, forged = _read_report(ended.report, nonce)
-        if word != "end":
-            if ended.status < 0 and not ended.killed:
-                return replace(seen, forged=True)  # the program killed its supervisor
-            return replace(seen, failure=f"no word of the supervisor, status {ended.status}: {ended.stderr[-200:]}")
-        status, late, cpu_ms, peak = map(int, rest.split())
-        return replace(
-            seen,
-            status=os.waitstatus_to_exitcode(status),
-            late=bool(late),
-            cpu_ms=cpu_ms,
-            peak_bytes=peak if sys.platform == "darwin" else peak << 10,
-            report=report,
-            forged=forged,
+            image=self.image.digest,
         )
 
 
-def _read_report(data: bytes, nonce: str) -> tuple[dict[str, object] | None, bool]:
-    """The runner's report, and whether the channel held anything else."""
-    if not data:
+def read_report(data: bytes, nonce: bytes) -> tuple[dict[str, object] | None, bool]:
+    """The program's report, and whether the channel held anything that only a forger writes.
+
+    The last statement that was compiled into the code writes the nonce's second half; the report follows the nonce.
+    """
+    token = nonce[len(nonce) // 2 :]
+    came_to_its_end = data.startswith(token)
+    rest = data[len(token) :] if came_to_its_end else data
+    if not rest:
         return None, False
+    if not rest.startswith(nonce):
+        return None, True
     try:
-        report = json.loads(data)
+        report = json.loads(rest[len(nonce) :])
     except ValueError:
         return None, True
-    if not isinstance(report, dict) or report.pop("nonce", None) != nonce:
+    if not isinstance(report, dict):
         return None, True
-    return report, False
+    phase = report.get("phase")
+    return report, phase == "forged" or (phase == "end" and not came_to_its_end)
 
 
-@functools.cache
-def _interpreter_folders() -> tuple[str, ...]:
-    """Where the interpreter and its library lie."""
-    folders = [
-        sys.base_prefix,
-        sys.base_exec_prefix,
-        sysconfig.get_path("stdlib"),
-        str(Path(packages.interpreter()).parent),
-    ]
-    real = [str(Path(packages.interpreter()).resolve().parent), str(Path(sys.base_prefix).resolve())]
-    shown: list[str] = []
-    for folder in [*folders, *real]:
-        if folder != "/" and folder not in shown:
-            shown.append(folder)
-    return tuple(shown)
+def _failure(why: str, layers: Layers) -> Execution:
+    return Execution(kind="sandbox_failure", blame="environment", evidence=why[:300], tier=layers.tier)
 
 
-def _compile_child(folder: Path) -> None:
-    """The child's own files as bytecode: they run thousands of times."""
-    for name in CHILD_FILES:
-        source = Path(__file__).with_name(f"{name}.py")
-        py_compile.compile(str(source), cfile=str(folder / f"{name}.pyc"), doraise=True)
+def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None) -> None:
+    for pool in pools:
+        while not pool.empty():
+            pool.get_nowait().close()
+    layout.remove()
+    if ledger is not None:
+        ledger.close()

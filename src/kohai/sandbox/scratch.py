@@ -1,4 +1,4 @@
-"""A program's own folder, and the fixture in it; a fixture is built once and then copied."""
+"""A program's own folder on disk, and the fixtures: each is made ready once, and then copied or laid below."""
 
 from __future__ import annotations
 
@@ -13,52 +13,57 @@ from pathlib import Path
 from typing import Any
 
 from kohai.errors import DataError
+from kohai.workspace import digest_path
 
 
 class Fixtures:
-    """Ready-made fixtures below `folder`: `*.sql` is run into a SQLite database named `state`, the rest is copied."""
+    """Ready-made fixtures below `folder`, a folder each.
 
-    def __init__(self, folder: Path, state: str | None) -> None:
+    A `*.sql` is run into a SQLite database named `state`, of a folder the content is copied, of a file itself.
+    They belong to `user` where one is given.
+    """
+
+    def __init__(self, folder: Path, state: str | None, user: int | None = None) -> None:
         self._folder = folder
         self._state = state
+        self._user = user
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._ready: dict[tuple[str, int, int], Path] = {}
+        self._ready: dict[tuple[object, ...], tuple[Path, str]] = {}
 
-    def put(self, fixture: Path, into: Path) -> None:
-        """Copies a fixture's files into a program's folder.
+    def ready(self, fixture: Path) -> tuple[Path, str]:
+        """The folder that holds what a program finds in its own, and a digest of what it was made of.
 
         Raises:
             DataError: it does not exist, its SQL is wrong, or no name for its database is configured.
         """
-        template = fixture
-        if fixture.suffix == ".sql":
-            template = self._database(fixture)
-        if template.is_dir():
-            shutil.copytree(template, into, dirs_exist_ok=True)
-        elif template.is_file():
-            shutil.copyfile(template, into / template.name)
-        else:
-            raise DataError(f"{fixture}: no such fixture")
-
-    def _database(self, script: Path) -> Path:
-        if self._state is None:
-            raise DataError(f"{script}: a SQL fixture needs the name of its database; set tasks.state")
+        files = sorted(p for p in fixture.rglob("*") if p.is_file()) if fixture.is_dir() else [fixture]
         try:
-            found = script.stat()
+            key = (str(fixture.resolve()), *((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files))
         except OSError:
-            raise DataError(f"{script}: no such fixture") from None
-        key = (str(script.resolve()), found.st_mtime_ns, found.st_size)
+            raise DataError(f"{fixture}: no such fixture") from None
         with self._lock:
             if key not in self._ready:
-                self._ready[key] = self._build(script)
+                self._ready[key] = self._make(fixture), digest_path(fixture)
             return self._ready[key]
 
-    def _build(self, script: Path) -> Path:
+    def _make(self, fixture: Path) -> Path:
         folder = self._folder / str(next(self._numbers))
         folder.mkdir(parents=True)
-        path = folder / str(self._state)
-        connection = sqlite3.connect(path)
+        if fixture.suffix == ".sql":
+            self._build(fixture, folder)
+        elif fixture.is_dir():
+            copy(fixture, folder)
+        else:
+            shutil.copyfile(fixture, folder / fixture.name)
+        if self._user is not None:
+            give(folder, self._user)
+        return folder
+
+    def _build(self, script: Path, folder: Path) -> None:
+        if self._state is None:
+            raise DataError(f"{script}: a SQL fixture needs the name of its database; set tasks.state")
+        connection = sqlite3.connect(folder / self._state)
         try:
             connection.executescript(script.read_text(encoding="utf-8"))
             connection.commit()
@@ -66,7 +71,11 @@ class Fixtures:
             raise DataError(f"{script}: {error}") from None
         finally:
             connection.close()
-        return path
+
+
+def copy(source: Path, into: Path) -> None:
+    """Copies a folder's content, links as what they point to."""
+    shutil.copytree(source, into, dirs_exist_ok=True)
 
 
 def give(folder: Path, user: int) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 SECONDS = 5.0
 
 
-def state_digest(path: Path, limit_bytes: int = 64 << 20) -> str | None:
+def state_digest(path: str | Path, limit_bytes: int = 64 << 20) -> str | None:
     """SHA-256 of a SQLite database's content: for every table its columns in order and its rows, sorted by their JSON.
 
     Independent of row order, page layout and indexes; bytes are written as `{"hex": ...}`. None for what is not a
     regular file (nor its journals), is larger than the limit, takes over five seconds, or cannot be read. The file is
     the program's: it is opened read-only, with an untrusted schema.
     """
+    path = Path(path)
     for suffix in ("", "-wal", "-shm", "-journal"):
         try:
             found = path.with_name(path.name + suffix).lstat()

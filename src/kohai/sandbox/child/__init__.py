@@ -1,0 +1,1 @@
+"""What runs in a worker: standard library only, and nothing else of Kohai but `sandbox.state`."""

@@ -1,0 +1,557 @@
+"""A worker: a process that has imported an image's modules once and forks for each program.
+
+Runs in the image's interpreter: standard library only, imports nothing of Kohai. It is started with one frame on its
+input that says how (`Setup` in `kohai.sandbox.worker`), answers `ready` or why not, and then answers each job with how
+its program ended. Frames are four bytes of length and `marshal`.
+
+With namespaces, four processes: the first enters them and waits; the *keeper*, process 1 of the worker's own process
+namespace, makes a box for each program: a process namespace and file tree of its own, held by a process 1 that nothing
+in the box can harm (`Box`); the *zygote*, a child of the keeper, has the modules, and forks each program into its box.
+Without namespaces there is the zygote alone.
+"""
+
+from __future__ import annotations
+
+import _signal as signal  # type: ignore[import-not-found]  # `signal` would load `enum`
+import errno
+import marshal
+import os
+import platform
+import select
+import sys
+import time
+from contextlib import suppress
+
+ROOT = os.path.abspath(f"{__file__}/../../../..")  # noqa: PTH100
+sys.path.insert(0, ROOT)
+from kohai.sandbox.child import kernel, program, tree  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+CHANNEL = 1000  # where a program's report goes: above what programs close
+REPORT_LIMIT = 1 << 16
+GRACE_SECONDS = 10.0  # for the end of what a program left
+LOOK_EVERY = 100  # programs between looks at the own memory
+WATCH_SECONDS = 0.1  # between looks at a folder on disk
+
+
+def main() -> None:
+    """Reads the setup, confines itself, serves."""
+    inbox, outbox = _take_channels()
+    sys.path.remove(ROOT)
+    _hide_own_modules()
+    setup = read_frame(inbox)
+    assert setup is not None
+    try:
+        if setup["spaces"]:
+            _enter(setup, inbox, outbox)
+        else:
+            _serve_plain(setup, inbox, outbox)
+    except OSError as error:
+        _quit(outbox, f"{error}")
+
+
+def _take_channels() -> tuple[int, int]:
+    """Moves the two channels away from where programs read and write."""
+    inbox, outbox = os.dup(0), os.dup(1)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    return inbox, outbox
+
+
+def read_frame(channel: int) -> Any:
+    """The next frame, None at the end."""
+    size = _read_exactly(channel, 4)
+    if size is None:
+        return None
+    data = _read_exactly(channel, int.from_bytes(size, "big"))
+    return None if data is None else marshal.loads(data)  # noqa: S302 - written by our own
+
+
+def _read_exactly(channel: int, count: int) -> bytes | None:
+    parts = b""
+    while len(parts) < count:
+        block = os.read(channel, count - len(parts))
+        if not block:
+            return None
+        parts += block
+    return parts
+
+
+def write_frame(channel: int, value: Any) -> None:
+    """Writes one frame, whole."""
+    data = marshal.dumps(value)
+    data = len(data).to_bytes(4, "big") + data
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def _quit(outbox: int, why: str) -> NoReturn:
+    write_frame(outbox, {"failure": why})
+    os._exit(1)
+
+
+# The way in, where there are namespaces.
+
+
+def _enter(setup: dict[str, Any], inbox: int, outbox: int) -> None:
+    """Enters the namespaces; goes on as keeper in a child, and ends with it."""
+    user, group = os.getuid(), os.getgid()
+    if user == 0:
+        kernel.unshare(kernel.NEWNS)
+    else:
+        kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
+        kernel.map_user("self", user, user, group, group)
+    tree.build(setup["root"], setup["visible"])
+    if user == 0:
+        _become_nobody(setup["nobody"], inbox, outbox)
+    kernel.unshare(kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC)
+    keeper = os.fork()
+    if keeper:
+        os.close(inbox)
+        os.close(outbox)
+        os.waitpid(keeper, 0)
+        os._exit(0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    tree.own_processes()
+    kernel.raise_loopback()
+    room = f"size={setup['limits']['disk_bytes']},mode=700"
+    kernel.mount("tmpfs", tree.TMP, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, room)  # for the imports
+    os.chdir(tree.TMP)
+    _keep(setup, inbox, outbox)
+
+
+def _become_nobody(nobody: int, inbox: int, outbox: int) -> None:
+    """Gives root up: goes on in a child whose user namespace knows one user, who is nobody outside."""
+    waiting, go = os.pipe()
+    told, tell = os.pipe()
+    child = os.fork()
+    if child:
+        os.read(told, 1)
+        kernel.map_user(str(child), nobody, nobody, nobody, nobody)
+        os.write(go, b"!")
+        os.close(inbox)
+        os.close(outbox)
+        os.waitpid(child, 0)
+        os._exit(0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setgroups([])
+    kernel.unshare(kernel.NEWUSER)
+    os.write(tell, b"!")
+    os.read(waiting, 1)
+    for descriptor in (waiting, go, told, tell):
+        os.close(descriptor)
+    os.setresgid(nobody, nobody, nobody)
+    os.setresuid(nobody, nobody, nobody)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes it away
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # this too, and without it nobody may enter our namespaces
+
+
+def _keep(setup: dict[str, Any], inbox: int, outbox: int) -> None:
+    """The keeper: starts the zygote, then makes a box for each of its words, and sees it gone."""
+    own_space = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    orders, order = os.pipe()
+    told, tell = os.pipe()
+    zygote = os.fork()
+    if not zygote:
+        os.close(orders)
+        os.close(tell)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        _serve(setup, inbox, outbox, Boxes(order, told))
+        os._exit(0)
+    for descriptor in (inbox, outbox, order, told):
+        os.close(descriptor)
+    if setup["state"]:
+        _digest_of()  # once, for all boxes
+    while (job := read_frame(orders)) is not None:
+        kernel.join(own_space, kernel.NEWPID)
+        kernel.unshare(kernel.NEWPID)
+        box = os.fork()
+        if not box:
+            _hold_box(setup, job, orders, tell)
+        write_frame(tell, {"box": box})
+        os.waitpid(box, 0)
+        write_frame(tell, {"gone": box})
+    os._exit(0)
+
+
+def _hold_box(setup: dict[str, Any], job: dict[str, Any], orders: int, tell: int) -> NoReturn:
+    """Process 1 of a box: mounts it, holds it until told, kills what is left, tells the state; ends the box."""
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need no wait
+        kernel.unshare(kernel.NEWNS | kernel.NEWIPC)
+        tree.make_room(job["limits"], job["fixture"])
+        tree.own_processes()
+        write_frame(tell, {"ready": True})
+        read_frame(orders)
+        while True:
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                break
+            time.sleep(0.0005)
+        found = None
+        if setup["state"]:
+            found = _state_of(f"{tree.BOX}/{setup['state']}", job["limits"])
+        write_frame(tell, {"state": found})
+    except (OSError, MemoryError) as error:
+        write_frame(tell, {"failure": f"{error}"})
+    os._exit(0)
+
+
+def _digest_of() -> Callable[[str, int], str | None]:
+    place = tree.OWN if os.path.isdir(tree.OWN) else ROOT  # noqa: PTH112
+    sys.path.insert(0, place)
+    from kohai.sandbox.state import state_digest
+
+    sys.path.remove(place)
+    _hide_own_modules()
+    return state_digest
+
+
+def _hide_own_modules() -> None:
+    """What is ours is not what a program finds under these names."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kohai"]:
+        del sys.modules[name]
+
+
+def _state_of(path: str, limits: dict[str, int]) -> str | None:
+    """The digest of the program's database, read by a child that holds no rights: the file is the program's."""
+    told, tell = os.pipe()
+    reader = os.fork()
+    if not reader:
+        state_digest = _digest_of()
+        if sys.platform == "linux":
+            kernel.drop_capabilities()
+        digest = state_digest(path, limits["disk_bytes"])
+        os.write(tell, (digest or "").encode())
+        os._exit(0)
+    os.close(tell)
+    digest = ""
+    if select.select([told], [], [], GRACE_SECONDS)[0]:
+        digest = os.read(told, 64).decode()
+    else:
+        os.kill(reader, signal.SIGKILL)
+    os.close(told)
+    with suppress(ChildProcessError):  # who holds a box leaves the waiting to the kernel
+        os.waitpid(reader, 0)
+    return digest or None
+
+
+# The zygote.
+
+
+class Boxes:
+    """The zygote's view of the keeper."""
+
+    def __init__(self, order: int, told: int) -> None:
+        self._order, self._told = order, told
+
+    def open(self, job: dict[str, Any]) -> int:
+        """A new box; its process 1 as a pidfd. Raises OSError where it cannot be made."""
+        write_frame(self._order, {"limits": job["limits"], "fixture": job["fixture"]})
+        words = self._hear() | self._hear()
+        if "failure" in words:
+            self._hear()
+            raise OSError(words["failure"])
+        return os.pidfd_open(words["box"])
+
+    def close(self) -> str | None:
+        """Ends the box with all in it; the state's digest. Raises OSError where the end failed."""
+        write_frame(self._order, {"end": True})
+        words = self._hear()
+        self._hear()
+        if "failure" in words:
+            raise OSError(words["failure"])
+        found: str | None = words["state"]
+        return found
+
+    def _hear(self) -> dict[str, Any]:
+        words: dict[str, Any] | None = None
+        if select.select([self._told], [], [], GRACE_SECONDS)[0]:
+            words = read_frame(self._told)
+        if words is None:
+            raise SystemExit("the keeper does not answer")
+        return words
+
+
+def _serve_plain(setup: dict[str, Any], inbox: int, outbox: int) -> None:
+    """The zygote alone: no namespaces."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(*[setup["nobody"]] * 3)
+        os.setresuid(*[setup["nobody"]] * 3)
+    if sys.platform == "linux":
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    _serve(setup, inbox, outbox, None)
+
+
+def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) -> None:
+    """Imports what the image says, says that it is ready, runs one program after another."""
+    sys.path[:] = [*setup["paths"], *sys.path]
+    sys.argv[:] = [program.NAME]
+    try:
+        for name in setup["preload"]:
+            __import__(name)
+        if setup["warmup"]:
+            exec(compile(setup["warmup"], "<warm-up>", "exec"), {"__name__": "__warmup__"})  # noqa: S102
+    except BaseException as error:
+        _quit(outbox, f"{type(error).__name__}: {error}")
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    zygote: dict[str, Any] = {
+        "boxes": boxes,
+        "inbox": inbox,
+        "filter": kernel.seccomp_filter(platform.machine(), not setup["spaces"], not setup["spaces"])
+        if setup["seccomp"]
+        else None,
+        "memory": _memory(),
+    }
+    write_frame(outbox, {"ready": True, "memory": zygote["memory"]["VmRSS"], "landlock": kernel.landlock_version()})
+    count = 0
+    while (job := read_frame(inbox)) is not None:
+        threads = _threads()
+        if threads != 1:
+            _quit(outbox, f"{threads} threads where one is safe to fork")
+        found = _run(setup, zygote, job)
+        count += 1
+        if count % LOOK_EVERY == 0:
+            found["memory"] = _memory()["VmRSS"]
+        write_frame(outbox, found)
+
+
+def _memory() -> dict[str, int]:
+    """Bytes of address space and of memory in use by this process."""
+    found = {"VmSize": 0, "VmRSS": 0}
+    try:
+        with open("/proc/self/status") as file:  # noqa: PTH123
+            for line in file:
+                name, _, value = line.partition(":")
+                if name in found:
+                    found[name] = int(value.split()[0]) << 10
+    except OSError:
+        pass
+    return found
+
+
+def _threads() -> int:
+    try:
+        with open("/proc/self/stat") as file:  # noqa: PTH123
+            return int(file.read().rpartition(")")[2].split()[17])
+    except OSError:
+        return 1
+
+
+def _run(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Forks one program, waits for its end, clears up; what is known of it."""
+    boxes = zygote["boxes"]
+    box = None
+    started = time.monotonic()
+    try:
+        if boxes is not None:
+            box = boxes.open(job)
+            kernel.join(box, kernel.NEWPID)
+        nonce = os.urandom(16)
+        streams = [_memory_file(job["stdin"]), _memory_file(b""), _memory_file(b"")]
+        told, tell = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        return {"failure": f"{error}"}
+    if not child:
+        _become_program(setup, zygote, job, box, streams, tell, nonce)
+    os.close(tell)
+    late, full = _wait(child, job, None if box is not None else job["folder"], zygote["inbox"])
+    _, status, used = os.wait4(child, 0)
+    found: dict[str, Any] = {"status": status, "late": late, "full": full}
+    found["cpu_ms"] = int((used.ru_utime + used.ru_stime) * 1000)
+    found["peak"] = max(0, (used.ru_maxrss << (0 if sys.platform == "darwin" else 10)) - zygote["memory"]["VmRSS"])
+    try:
+        if boxes is not None:
+            os.close(box)  # type: ignore[arg-type]
+            found["state"] = boxes.close()
+        else:
+            _kill_rest(child)
+            found["state"] = _state_of(f"{job['folder']}/{setup['state']}", job["limits"]) if setup["state"] else None
+    except OSError as error:
+        found["failure"] = f"{error}"
+    os.set_blocking(told, False)
+    found["report"] = _read_all(told, REPORT_LIMIT)
+    os.close(told)
+    found["nonce"] = nonce
+    for place, name in ((1, "stdout"), (2, "stderr")):
+        found[name] = _tail(streams[place], job["limits"]["output_bytes"])
+    for stream in streams:
+        os.close(stream)
+    found["wall_ms"] = int((time.monotonic() - started) * 1000)
+    return found
+
+
+def _memory_file(content: bytes) -> int:
+    """An open file that no folder holds."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("kohai")
+    else:
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp()
+        os.unlink(path)  # noqa: PTH108
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _tail(descriptor: int, limit: int) -> bytes:
+    """The end of a file; holes are not read."""
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, limit, max(0, size - limit))
+
+
+def _read_all(descriptor: int, limit: int) -> bytes:
+    data = b""
+    try:
+        while len(data) <= limit and (block := os.read(descriptor, limit)):
+            data += block
+    except BlockingIOError:
+        pass
+    return data
+
+
+def _wait(child: int, job: dict[str, Any], folder: str | None, inbox: int) -> tuple[bool, bool]:
+    """Waits for a program's end, at most its time: whether it was late, whether its folder on disk grew too large.
+
+    A folder on disk has no bound of its own: it is looked at now and then.
+    """
+    deadline = time.monotonic() + job["limits"]["wall_seconds"]
+    late = full = False
+    watch = select.poll()
+    descriptor = os.pidfd_open(child) if hasattr(os, "pidfd_open") else -1
+    if descriptor >= 0:
+        watch.register(descriptor, select.POLLIN)
+    watch.register(inbox, 0)  # its other end closes when whoever asked is gone
+    while True:
+        seconds = min(max(0.0, deadline - time.monotonic()), WATCH_SECONDS if folder else 1e6)
+        found = watch.poll((seconds if descriptor >= 0 else min(seconds, 0.002)) * 1000)
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+            break
+        late = time.monotonic() >= deadline or any(number == inbox for number, _ in found)
+        full = folder is not None and _size(folder) > job["limits"]["disk_bytes"]
+        if late or full:
+            os.kill(child, signal.SIGKILL)
+            break
+    full = full or (folder is not None and _size(folder) > job["limits"]["disk_bytes"])
+    if descriptor >= 0:
+        os.close(descriptor)
+    return late, full
+
+
+def _size(folder: str) -> int:
+    """Bytes of a folder's files; what cannot be read counts nothing."""
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+    except OSError:
+        pass
+    return total
+
+
+def _kill_rest(child: int) -> None:
+    """Kills what a program left, where no namespace does: its session, and the orphans that came to us."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(-child, signal.SIGKILL)
+    if sys.platform != "linux":
+        return
+    deadline = time.monotonic() + GRACE_SECONDS
+    while left := _children():
+        for number in left:
+            try:
+                os.kill(number, signal.SIGKILL)
+                os.waitpid(number, 0)
+            except (ProcessLookupError, ChildProcessError):
+                continue
+        if time.monotonic() > deadline:
+            raise OSError(errno.EBUSY, "what the program left cannot be killed")
+
+
+def _children() -> list[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123
+        return [int(word) for word in file.read().split()]
+
+
+def _become_program(
+    setup: dict[str, Any],
+    zygote: dict[str, Any],
+    job: dict[str, Any],
+    box: int | None,
+    streams: list[int],
+    tell: int,
+    nonce: bytes,
+) -> NoReturn:
+    """The program's own process: takes its place and its limits on, runs the code; does not come back."""
+    try:
+        if box is not None:
+            kernel.join(box, kernel.NEWNS | kernel.NEWIPC)
+        os.setsid()
+        for place, stream in enumerate(streams):
+            os.dup2(stream, place)
+        os.dup2(tell, CHANNEL)
+        kernel.close_all_but([CHANNEL])
+        home = job["folder"] if box is None else tree.BOX
+        os.chdir(home)
+        os.umask(0o077)
+        if box is None:
+            os.environ["HOME"] = os.environ["TMPDIR"] = home
+        for name, content in job["files"].items():
+            _put(name, content)
+        _confine(setup, zygote, job, home, box is not None)
+        sys.path.append(home)
+    except (OSError, ValueError) as error:
+        os.write(CHANNEL, nonce + program.as_json({"phase": "setup", "message": f"{error}"}).encode())
+        os._exit(1)
+    program.run(job["code"], CHANNEL, nonce)
+    os._exit(1)
+
+
+def _put(name: str, content: bytes) -> None:
+    """Writes a file of the program's folder."""
+    if folder := os.path.dirname(name):  # noqa: PTH120
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.close(descriptor)
+
+
+def _confine(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any], home: str, boxed: bool) -> None:
+    """Limits, rights, system calls; the last can be undone by nothing."""
+    limits = dict(job["limits"])
+    limits["memory_bytes"] += zygote["memory"]["VmSize"]
+    if sys.platform != "linux":
+        kernel.limit(limits)
+        return
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # a change of user took it away, and `/proc/self` would be root's
+    kernel.drop_capabilities()
+    if setup["landlock"]:
+        write = [tree.BOX, tree.TMP, tree.SHARED] if boxed else [home]
+        kernel.landlock(["/"] if boxed else [*tree.SYSTEM, "/proc", *setup["read"]], write, tree.DEVICES)
+    kernel.limit(limits)
+    if zygote["filter"] is not None:
+        kernel.seccomp(zygote["filter"])
+
+
+if __name__ == "__main__":
+    main()
