@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -429,6 +432,21 @@ def test_failure_of_the_sandbox() -> None:
         execution = run(found, "print(1)")
         assert outcome(execution) == ("sandbox_failure", "environment")
         assert "worker ended" in execution.evidence
+
+
+def test_root_of_a_small_namespace() -> None:
+    """Who is root, but knows no other user (a rootless container), is confined like any user, and is nobody inside."""
+    spaces = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*spaces, "true"], check=False).returncode:
+        pytest.skip("no user namespaces here")
+    script = (
+        "from kohai.config import SandboxConfig\nfrom kohai.sandbox import Program, Sandbox\n"
+        "with Sandbox(SandboxConfig()) as box:\n"
+        "    (found,) = box.execute([Program('import os; print(os.getuid())')])\n"
+        "    print(found.tier, found.kind, found.stdout)"
+    )
+    done = subprocess.run([*spaces, sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "T2 ok 65534\n\n", done.stderr
 
 
 def test_refusal(monkeypatch: pytest.MonkeyPatch) -> None:

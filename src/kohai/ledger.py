@@ -1,4 +1,4 @@
-"""The ledger: a SQLite file that remembers what a judge has answered, so that nothing is asked twice.
+"""The ledger: a SQLite file that remembers what a judge or a sandbox has found, so that nothing is done twice.
 
 Safe for several processes on one machine (write-ahead log); not for a network file system.
 """

@@ -12,8 +12,23 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 NOBODY = 65534
+FIRST_USER = 0x70000000  # of users that exist nowhere: each worker its own, where we are root without namespaces
+
+
+def is_root() -> bool:
+    """Whether we are a root who can become anybody; root of a namespace with few users is a user like others."""
+    if os.getuid() != 0:
+        return False
+    try:
+        lines = Path("/proc/self/uid_map").read_text().splitlines()
+    except OSError:
+        return True
+    return any(
+        int(first) <= NOBODY and int(first) + int(count) > 2 * FIRST_USER for first, _, count in map(str.split, lines)
+    )
 
 
 @dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Layers:
     @property
     def counts_are_own(self) -> bool:
         """Whether the limit on processes is a program's alone."""
-        return self.spaces or (sys.platform == "linux" and os.getuid() == 0)
+        return self.spaces or (sys.platform == "linux" and is_root())
 
     def describe(self) -> dict[str, bool | str]:
         """For people: what is in force."""
@@ -51,7 +66,7 @@ class Layers:
             "seccomp": self.seccomp,
             "no network": self.spaces or self.seccomp,
             "process count limit": self.counts_are_own,
-            "runs as": "nobody" if os.getuid() == 0 else f"uid {os.getuid()}",
+            "runs as": "nobody" if os.getuid() == 0 and (self.spaces or is_root()) else f"uid {os.getuid()}",
         }
 
 

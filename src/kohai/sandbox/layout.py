@@ -13,7 +13,7 @@ from typing import Any
 from kohai.config import SandboxConfig
 from kohai.sandbox import packages, scratch
 from kohai.sandbox.image import Image
-from kohai.sandbox.layers import NOBODY, Layers
+from kohai.sandbox.layers import FIRST_USER, NOBODY, Layers, is_root
 from kohai.sandbox.packages import Package
 from kohai.sandbox.worker import Worker
 
@@ -22,7 +22,6 @@ PROCESSES = 64  # of one program
 KEPT_PROCESSES = 8  # the worker's own, which count as the program's user's
 FILES = 256  # open ones
 START_SECONDS = 300.0
-FIRST_USER = 0x70000000  # of users that exist nowhere: each worker its own, where we are root without namespaces
 OWN_FOLDERS = {"fixtures": "fixtures", "child": "kohai"}  # and what the file tree calls them
 ETC = {
     "passwd": "user:x:{user}:{user}:user:/box:/bin/sh\n",
@@ -56,7 +55,7 @@ class Layout:
         self._numbers = itertools.count()
         self.folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
         self.folder.chmod(0o711)
-        self.fixtures = scratch.Fixtures(self.folder / "fixtures", state, None if os.getuid() else NOBODY)
+        self.fixtures = scratch.Fixtures(self.folder / "fixtures", state, NOBODY if is_root() else None)
         self._packages: tuple[Package, ...] = ()
 
     def prepare(self) -> None:
@@ -122,6 +121,7 @@ class Layout:
         shown += [(str(package.source), package.inside) for package in self._packages]
         etc = [(str(self.folder / "etc" / name), f"/etc/{name}") for name in ETC]
         return {
+            "is_root": is_root(),
             "spaces": layers.spaces,
             "landlock": layers.landlock,
             "seccomp": layers.seccomp,

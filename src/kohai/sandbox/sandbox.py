@@ -31,7 +31,7 @@ from kohai.records import Execution, Task
 from kohai.sandbox import scratch
 from kohai.sandbox.classify import Sighting, classify
 from kohai.sandbox.image import Image, open_image
-from kohai.sandbox.layers import Layers, probe
+from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
 
@@ -228,7 +228,7 @@ class Sandbox:
                 home = self._layout.home()
                 if fixture is not None:
                     scratch.copy(fixture, home)
-                if os.getuid() == 0:
+                if is_root():
                     scratch.give(home, worker.user)
                 job["folder"] = str(home)
             found = worker.run(job)

@@ -102,13 +102,13 @@ def _quit(outbox: int, why: str) -> NoReturn:
 def _enter(setup: dict[str, Any], inbox: int, outbox: int) -> None:
     """Enters the namespaces; goes on as keeper in a child, and ends with it."""
     user, group = os.getuid(), os.getgid()
-    if user == 0:
+    if setup["is_root"]:
         kernel.unshare(kernel.NEWNS)
     else:
         kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
-        kernel.map_user("self", user, user, group, group)
+        kernel.map_user("self", user or setup["nobody"], user, group or setup["nobody"], group)
     tree.build(setup["root"], setup["visible"])
-    if user == 0:
+    if setup["is_root"]:
         _become_nobody(setup["nobody"], inbox, outbox)
     kernel.unshare(kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC)
     keeper = os.fork()
@@ -284,7 +284,7 @@ class Boxes:
 
 def _serve_plain(setup: dict[str, Any], inbox: int, outbox: int) -> None:
     """The zygote alone: no namespaces."""
-    if os.getuid() == 0:
+    if setup["is_root"]:
         os.setgroups([])
         os.setresgid(*[setup["nobody"]] * 3)
         os.setresuid(*[setup["nobody"]] * 3)
