@@ -12,7 +12,8 @@ import pytest
 
 from kohai.config import SandboxConfig
 from kohai.errors import ConfigError, DataError, ToolError
-from kohai.sandbox import Program, Sandbox, image, jsonl
+from kohai.sandbox import Program, Sandbox, image, jsonl, sandbox
+from kohai.sandbox.layers import Layers
 
 FAST = {"cpu_seconds": 1.0, "wall_seconds": 3.0, "processes": 2, "unsafe": True}
 
@@ -83,6 +84,24 @@ def test_what_works_only_after_somebody_else_imported_it(tmp_path: Path) -> None
     assert (standing.kind, standing.warm_kind) == ("ok", "")
     with Sandbox(config(image=name, cold_share=0.0)) as box:
         assert box.execute([Program(leans)])[0].kind == "ok"
+
+
+@pytest.mark.parametrize("layers", [None, Layers()])
+def test_files_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: Layers | None) -> None:
+    """Every program finds them in its folder, under those of its fixture; what it writes there is its own."""
+    if layers is not None:
+        monkeypatch.setattr(sandbox, "probe", lambda works: layers)
+        if os.getuid() == 0:
+            pytest.skip("nobody may not read root's interpreter")
+    for folder, name in (("all", "a"), ("all", "b"), ("some", "b")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(f"{name} of {folder}")
+    name = write(tmp_path, "name: own\nfiles: all\n")
+    code = "print(open('a').read(), '|', open('b').read())\nopen('a', 'w').write('x')"
+    with Sandbox(config(image=name)) as box:
+        plain, fixed, again = box.execute([Program(code), Program(code, tmp_path / "some"), Program(code)])
+    assert plain.stdout == again.stdout == "a of all | b of all\n"
+    assert fixed.stdout == "a of all | b of some\n"
 
 
 def test_an_image_of_ones_own(tmp_path: Path) -> None:

@@ -219,14 +219,15 @@ class Sandbox:
             "folder": "",
             "limits": self._layout.limits(layers, program.limits),
         }
-        fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)[0]
+        layered = [path for path in (program.fixture, self.image.files) if path is not None]  # the upper one first
+        fixtures = [self._layout.fixtures.ready(path)[0] for path in layered]
         home: Path | None = None
         try:
             if layers.spaces:
-                job["fixture"] = "" if fixture is None else f"/fixtures/{fixture.name}"
+                job["fixture"] = ":".join(f"/fixtures/{fixture.name}" for fixture in fixtures)
             else:
                 home = self._layout.home()
-                if fixture is not None:
+                for fixture in reversed(fixtures):
                     scratch.copy(fixture, home)
                 if is_root():
                     scratch.give(home, worker.user)

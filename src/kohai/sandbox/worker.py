@@ -98,7 +98,7 @@ class Worker:
 
     def _write(self, value: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
-        data = marshal.dumps(dict(value))
+        data = marshal.dumps(dict(value), 4)  # what every Python from 3.4 on reads
         try:
             self._process.stdin.write(len(data).to_bytes(4, "big") + data)
             self._process.stdin.flush()

@@ -85,7 +85,7 @@ def _read_exactly(channel: int, count: int) -> bytes | None:
 
 def write_frame(channel: int, value: Any) -> None:
     """Writes one frame, whole."""
-    data = marshal.dumps(value)
+    data = marshal.dumps(value, 4)  # what every Python from 3.4 on reads
     data = len(data).to_bytes(4, "big") + data
     while data:
         data = data[os.write(channel, data) :]
