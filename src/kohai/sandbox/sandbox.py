@@ -184,7 +184,7 @@ class Sandbox:
                 break
         if execution.ran and self.image.preload and self._is_checked(program):
             cold = self._on_some_worker(program, layers, self._cold)
-            if cold.kind != execution.kind:
+            if cold.ran is False:
                 execution = replace(cold, warm_kind=execution.kind)
         if self._ledger is not None and execution.ran is not None:
             self._ledger.put(key, asdict(execution))
@@ -203,7 +203,11 @@ class Sandbox:
                 worker = self._layout.start(layers, preload=workers is self._workers)
             except (WorkerError, OSError) as error:
                 return _failure(f"{error}", layers)
-        execution = self._attempt(worker, program, layers)
+        try:
+            execution = self._attempt(worker, program, layers)
+        except BaseException:
+            worker.close()
+            raise
         if execution.kind == "sandbox_failure" or worker.is_spent:
             worker.close()
         else:
