@@ -140,6 +140,14 @@ def _close(first: int, last: int) -> None:
         os.closerange(first, min(last, 4096) + 1)
 
 
+def allow_files(count: int) -> None:
+    """Raises the number of open files to so many, as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def limit(limits: dict[str, int]) -> None:
     """Resource limits by name (`cpu_seconds`, `file_bytes`, `files`, `memory_bytes`, `processes`); none is raised."""
     seconds = limits["cpu_seconds"]

@@ -41,6 +41,7 @@ WATCH_SECONDS = 0.1  # between looks at a folder on disk
 def main() -> None:
     """Reads the setup, confines itself, serves."""
     inbox, outbox = _take_channels()
+    kernel.allow_files(CHANNEL + 1)
     sys.path.remove(ROOT)
     _hide_own_modules()
     setup = read_frame(inbox)
@@ -308,12 +309,14 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
 
     gc.collect()
     gc.freeze()
+    machine = platform.machine()
+    allowed = kernel.seccomp_filter(machine, not setup["spaces"], not setup["spaces"]) if setup["seccomp"] else None
+    if setup["seccomp"] and allowed is None:
+        _quit(outbox, f"no list of system calls for {machine}")
     zygote: dict[str, Any] = {
         "boxes": boxes,
         "inbox": inbox,
-        "filter": kernel.seccomp_filter(platform.machine(), not setup["spaces"], not setup["spaces"])
-        if setup["seccomp"]
-        else None,
+        "filter": allowed,
         "memory": _memory(),
     }
     write_frame(outbox, {"ready": True, "memory": zygote["memory"]["VmRSS"], "landlock": kernel.landlock_version()})
