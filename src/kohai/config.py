@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kohai.errors import ConfigError
+from kohai.errors import ConfigError, UserError
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -273,18 +273,22 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: no such file, not YAML, or mistakes: all of them, one a line.
     """
-    path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    data = read_yaml(Path(path), ConfigError, "a YAML file")
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(data).__name__}")
     for override in overrides:
         _set(data, override)
     return parse_config(data, str(path))
+
+
+def read_yaml(path: Path, wrong: type[UserError], wanted: str) -> Any:
+    """What a YAML file holds; raises `wrong` where it cannot be read or is not YAML, and says what is `wanted`."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise wrong(f"{path}: cannot be read ({error.strerror}); give the path of {wanted}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise wrong(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def parse_config(data: dict[str, Any], source: str = "config") -> Config:
@@ -293,14 +297,10 @@ def parse_config(data: dict[str, Any], source: str = "config") -> Config:
     Raises:
         ConfigError: every mistake, one a line.
     """
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        problems = [f"  {problem}" for problem in _problems(error)]
-        raise ConfigError(f"{source}: {len(problems)} mistake(s)\n" + "\n".join(problems)) from None
+    config = _validated(Config, data, source)
     conflicts = list(_conflicts(config))
     if conflicts:
-        raise ConfigError(f"{source}: {len(conflicts)} mistake(s)\n" + "\n".join(f"  {text}" for text in conflicts))
+        raise _mistakes(source, conflicts)
     return config
 
 
@@ -312,11 +312,7 @@ def override_section(kind: type[Section], data: dict[str, Any], overrides: Seque
     """
     for override in overrides:
         _set(data, override)
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        problems = "".join(f"\n  {problem}" for problem in _problems(error, kind))
-        raise ConfigError(f"{kind.__name__}: {len(error.errors())} mistake(s){problems}") from None
+    return _validated(kind, data, kind.__name__)
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -346,6 +342,17 @@ def _set(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not YAML") from None
 
 
+def _validated(kind: type[Section], data: dict[str, Any], source: str) -> Section:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise _mistakes(source, list(problems_of(error, kind))) from None
+
+
+def _mistakes(source: str, problems: Sequence[str]) -> ConfigError:
+    return ConfigError(f"{source}: {len(problems)} mistake(s)\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
 def _conflicts(config: Config) -> Iterator[str]:
     if config.feedback.judge == "endpoint" and config.feedback.endpoint is None:
         yield "feedback.endpoint: needed where feedback.judge is 'endpoint'; give base_url and model"
@@ -353,12 +360,13 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
 
 
-def _problems(error: ValidationError, root: type[BaseModel] | None = None) -> Iterator[str]:
+def problems_of(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
+    """Each mistake that a model found, with its place and value; an unknown key with the nearest name of `root`'s."""
     for item in error.errors():
         location = [str(part) for part in item["loc"]]
         where = ".".join(location)
         if item["type"] == "extra_forbidden":
-            names = list(_fields_at(location[:-1], root or Config))
+            names = list(_fields_at(location[:-1], root))
             near = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
             yield f"{where}: unknown key; {hint}"

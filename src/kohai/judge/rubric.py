@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from kohai.config import read_yaml
 from kohai.errors import DataError
 from kohai.verify import CRITERIA
 
@@ -68,12 +67,7 @@ def load_rubric(path: str | Path) -> Rubric:
         DataError: no such file, not YAML, or mistakes: all of them, one a line, each with its field.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a rubric") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    data = read_yaml(path, DataError, "a rubric")
     problems = list(_problems(data))
     if problems:
         raise DataError(f"{path}: {len(problems)} mistake(s)\n" + "\n".join(f"  {problem}" for problem in problems))

@@ -19,9 +19,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kohai.config import problems_of, read_yaml
 from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
@@ -86,16 +86,11 @@ def load_spec(name: str) -> tuple[ImageSpec, Path]:
             raise DataError(
                 f"no image {name!r}; those that ship are {known}; give the path of a YAML file for your own"
             )
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    data = read_yaml(path, DataError, "an image")
     try:
         return ImageSpec.model_validate(data), path.parent
     except ValidationError as error:
-        problems = "".join(f"\n  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "".join(f"\n  {problem}" for problem in problems_of(error, ImageSpec))
         raise DataError(f"{path}: not an image:{problems}") from None
 
 

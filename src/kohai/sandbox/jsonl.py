@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kohai import progress, records
+from kohai import progress
 from kohai.config import SandboxConfig, override_section
 from kohai.errors import DataError
 from kohai.sandbox.sandbox import Program, Sandbox
+from kohai.workspace import Workspace
 
 FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "code": str,
@@ -50,9 +51,7 @@ def execute_file(programs: str, out: str, image: str, overrides: Sequence[str] =
     with Sandbox(config) as sandbox, progress.bar("execute", len(wanted), unit="programs") as bar:
         outcomes = sandbox.execute(wanted, lambda done: bar.advance(done - bar.done))
         tier = sandbox.describe()["tier"]
-    part = target.with_name(f".{target.name}.part")
-    part.write_text("".join(records.to_json(outcome) + "\n" for outcome in outcomes), encoding="utf-8")
-    part.replace(target)
+    Workspace(target.parent).write_records(target.name, outcomes)
     return {
         "programs": len(outcomes),
         "blame": dict(Counter(outcome.blame for outcome in outcomes).most_common()),

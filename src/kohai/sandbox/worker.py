@@ -65,7 +65,6 @@ class Worker:
         except BaseException:
             self.close()
             raise
-        self.landlock_version: int = ready["landlock"]
         self._memory_limit = ready["memory"] + GROWTH_BYTES
 
     @property

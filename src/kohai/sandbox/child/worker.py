@@ -319,7 +319,7 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
         "filter": allowed,
         "memory": _memory(),
     }
-    write_frame(outbox, {"ready": True, "memory": zygote["memory"]["VmRSS"], "landlock": kernel.landlock_version()})
+    write_frame(outbox, {"ready": True, "memory": zygote["memory"]["VmRSS"]})
     count = 0
     while (job := read_frame(inbox)) is not None:
         threads = _threads()
