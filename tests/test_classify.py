@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kohai.sandbox.classify import Sighting, classify
@@ -40,6 +42,8 @@ def outcome(seen: Sighting) -> tuple[str, str]:
         (raised("OperationalError", "no such table: orders"), "unknown_resource"),
         (raised("RepositoryNotFoundError", "404 Client Error"), "unknown_resource"),
         (raised("NotFound", "no item 'X'", mro=("LookupError",)), "runtime_error"),
+        (raised("HTTPError", "HTTP Error 404: Not Found", mro=("URLError", "OSError")), "runtime_error"),
+        (raised("HTTPError", "424 Client Error: Failed Dependency", mro=("URLError", "OSError")), "runtime_error"),
         (raised("AttributeError", "x was removed in version 5"), "version_skew"),
     ],
 )
@@ -64,7 +68,11 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
         (raised("gaierror", "Temporary failure in name resolution", mro=("OSError",)), ("no_network", "environment")),
         (raised("OSError", "unreachable", errno=101), ("no_network", "environment")),
         (raised("RuntimeError", "Found no NVIDIA driver on your system"), ("no_gpu", "environment")),
-        (raised("HTTPError", "424 Client Error: Failed Dependency"), ("missing_weights", "environment")),
+        (
+            replace(raised("HTTPError", "424 Client Error: Failed Dependency"), requests=("GET /api/models/a 424",)),
+            ("missing_weights", "environment"),
+        ),
+        (raised("URLError", "timed out", mro=("OSError",)), ("no_network", "environment")),
         (raised("MemoryError"), ("out_of_memory", "undecided")),
         (raised("PermissionError", "denied", mro=("OSError",), errno=13), ("forbidden", "undecided")),
         (

@@ -42,6 +42,7 @@ class Sighting:
     cpu_limit_ms: int = 0
     memory_limit_bytes: int = 0
     counts_are_own: bool = True  # the limit on processes is this program's alone
+    requests: Sequence[str] = ()  # what services were asked, as they saw it: `GET /path 200`
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,10 @@ RULES: tuple[Rule, ...] = (
     _excused(
         "missing_weights",
         "environment",
-        lambda r: r.said(r"\b424\b.*Failed Dependency|424 Client Error", also_chain=True),
+        lambda r: (
+            any(line.endswith(" 424") for line in r.sighting.requests)
+            and r.said(r"\b424\b.*Failed Dependency|424 Client Error", also_chain=True)
+        ),
     ),
     _excused(
         "out_of_memory",
@@ -253,7 +257,7 @@ RULES: tuple[Rule, ...] = (
         "no_network",
         "environment",
         lambda r: (
-            not _is("BrokenPipeError", "ConnectionResetError")(r)
+            not _is("BrokenPipeError", "ConnectionResetError", "HTTPError")(r)  # somebody answered
             and (
                 _is(*NETWORK)(r)
                 or r.errno in UNREACHABLE

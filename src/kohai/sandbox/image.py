@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,7 @@ from kohai.config import problems_of, read_yaml
 from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
+LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 WITHOUT_PACKAGES = "-S"
@@ -33,6 +34,16 @@ import json, sys, sysconfig
 folders = [sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib")]
 print(json.dumps({"version": sys.version.split()[0], "folders": folders}))
 """
+
+
+class ServiceSpec(BaseModel):
+    """An ASGI application that the programs of an image reach at `http://127.0.0.1:<port>`, fresh for each program."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    app: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="Where it is: package.module:attribute.")
+    port: int = Field(ge=1024, le=65535)
 
 
 class ImageSpec(BaseModel):
@@ -48,6 +59,10 @@ class ImageSpec(BaseModel):
     warmup: Path | None = Field(None, description="A script that a worker runs once after its imports.")
     environment: Mapping[str, str] = Field({}, description="Variables that every program sees.")
     files: Path | None = Field(None, description="A folder whose content every program finds in its own.")
+    services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
+    limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Limits of its programs, where the configuration names none."
+    )
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class Image:
     warmup: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
+    services: tuple[ServiceSpec, ...] = ()
+    limits: Mapping[LimitName, float] = field(default_factory=dict)
     digest: str = ""
 
 
@@ -134,6 +151,8 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         warmup=(folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else "",
         environment=spec.environment,
         files=folder / spec.files if spec.files else None,
+        services=spec.services,
+        limits=spec.limits,
         digest=hashlib.sha256("".join([digest, *map(digest_path, places)]).encode()).hexdigest(),
     )
 

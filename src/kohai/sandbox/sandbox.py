@@ -10,6 +10,7 @@ metadata of what the user can read; in T0 whatever the user may do.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -17,8 +18,9 @@ import queue
 import random
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +38,8 @@ from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
 
 TRIES = 2  # of a program whose environment failed
-HARNESS = 1  # raised when the same program may get another outcome
+AHEAD = 64  # programs that wait for each one that runs
+HARNESS = 2  # raised when the same program may get another outcome
 Workers = queue.LifoQueue[Worker]
 
 
@@ -68,16 +71,20 @@ class Sandbox:
         paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
             folder to put on `sys.path`.
         state: the name of the database file whose final content is a program's state.
+        hub: a folder of replicas (`kohai.sandbox.hub.replicas`) that programs reach as the Hugging Face hub.
 
     Raises:
         DataError: an image or a path that is none.
         ToolError: the image is not built.
     """
 
-    def __init__(self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None) -> None:
+    def __init__(
+        self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None, hub: Path | None = None
+    ) -> None:
         self.image: Image = open_image(config.image, config.images, paths)
         self._config = config
-        self._layout = Layout(self.image, config, state)
+        self._hub = hub
+        self._layout = Layout(self.image, config, state, hub)
         self._state = state
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
@@ -103,11 +110,32 @@ class Sandbox:
         return self._in_force().describe()
 
     def execute(self, programs: Sequence[Program], on_done: Callable[[int], None] | None = None) -> list[Execution]:
-        """Runs programs, `config.processes` at a time; results in the programs' order.
+        """Runs programs; the outcomes, in the programs' order.
 
         Args:
             programs: what to run.
-            on_done: called with the number of programs that have ended, in the caller's thread.
+            on_done: called with the number of outcomes there are.
+
+        Raises:
+            As `stream`.
+        """
+        outcomes = []
+        for outcome in self.stream(programs):
+            outcomes.append(outcome)
+            if on_done is not None:
+                on_done(len(outcomes))
+        return outcomes
+
+    async def stream_async(self, programs: Iterable[Program]) -> AsyncIterator[Execution]:
+        """As `stream`, for an event loop: waiting is done in a thread."""
+        outcomes = self.stream(programs)
+        while (outcome := await asyncio.to_thread(next, outcomes, None)) is not None:
+            yield outcome
+
+    def stream(self, programs: Iterable[Program]) -> Iterator[Execution]:
+        """Runs programs as they come, `config.processes` at a time; each outcome when those before it are there.
+
+        A bounded number of programs is taken ahead, so there may be any number of them.
 
         Raises:
             DataError: a fixture cannot be made, or a module of the image cannot be imported.
@@ -115,23 +143,16 @@ class Sandbox:
         """
         self._in_force()
         width = self._config.processes or os.cpu_count() or 1
-        pool = ThreadPoolExecutor(max_workers=min(width, max(1, len(programs))))
+        pool = ThreadPoolExecutor(max_workers=width)
+        ahead: deque[Future[Execution] | Execution] = deque()
         try:
-            known = [self._remembered(program) for program in programs]
-            futures = [
-                pool.submit(self._run_one, program, key)
-                for program, (key, found) in zip(programs, known, strict=True)
-                if found is None
-            ]
-            n_known = len(programs) - len(futures)
-            if n_known and on_done is not None:
-                on_done(n_known)
-            for count, future in enumerate(as_completed(futures), n_known + 1):
-                future.result()
-                if on_done is not None:
-                    on_done(count)
-            rest = iter(futures)
-            return [next(rest).result() if found is None else found for _, found in known]
+            for program in programs:
+                key, found = self._remembered(program)
+                ahead.append(pool.submit(self._run_one, program, key) if found is None else found)
+                while ahead and (len(ahead) > AHEAD * width or _is_there(ahead[0])):
+                    yield _outcome(ahead.popleft())
+            while ahead:
+                yield _outcome(ahead.popleft())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -156,7 +177,7 @@ class Sandbox:
         """Runs a program under these layers; without the image's modules, whose faults are not the layers'."""
         test = "import sqlite3, hashlib, subprocess, sys, datetime\nopen('x', 'w').write('x')\nprint('ok')"
         try:
-            worker = self._layout.start(layers, preload=False)
+            worker = self._layout.start(layers, preload=False, services=False)
         except WorkerError:
             return False
         execution = self._attempt(worker, Program(test), layers)
@@ -174,7 +195,9 @@ class Sandbox:
             parts.append(self._layout.fixtures.ready(program.fixture)[1])
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         found = self._ledger.get(key)
-        return key, None if found is None else Execution(**found | {"cached": True})
+        if found is None:
+            return key, None
+        return key, Execution(**found | {"cached": True, "requests": tuple(found["requests"])})
 
     def _run_one(self, program: Program, key: str) -> Execution:
         layers = self._in_force()
@@ -261,6 +284,7 @@ class Sandbox:
             cpu_limit_ms=int(job["limits"]["cpu_seconds"] * 1000),
             memory_limit_bytes=job["limits"]["memory_bytes"],
             counts_are_own=layers.counts_are_own,
+            requests=tuple(found.get("requests", ())),
         )
         kind, blame, evidence = classify(seen)
         told = report or {}
@@ -279,6 +303,7 @@ class Sandbox:
             peak_bytes=seen.peak_bytes,
             tier=layers.tier,
             image=self.image.digest,
+            requests=tuple(seen.requests),
         )
 
 
@@ -302,6 +327,14 @@ def read_report(data: bytes, nonce: bytes) -> tuple[dict[str, object] | None, bo
         return None, True
     phase = report.get("phase")
     return report, phase == "forged" or (phase == "end" and not came_to_its_end)
+
+
+def _is_there(entry: Future[Execution] | Execution) -> bool:
+    return isinstance(entry, Execution) or entry.done()
+
+
+def _outcome(entry: Future[Execution] | Execution) -> Execution:
+    return entry if isinstance(entry, Execution) else entry.result()
 
 
 def _failure(why: str, layers: Layers) -> Execution:
