@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kohai.sandbox.classify import Sighting, classify
+from kohai.sandbox.known import is_known
 
 LIBRARY = "/usr/lib/python3/somelib.py"
 
@@ -139,3 +140,13 @@ def test_fork_limits() -> None:
 def test_endings(seen: Sighting, expected: tuple[str, str]) -> None:
     """Exit statuses, signals, clocks and channels, whatever the program says of itself."""
     assert outcome(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "real"),
+    [("sklearn.svm", True), ("cv2", True), ("PIL.Image", True), ("pyannote.audio", True), ("tensorflow", True)]
+    + [("zzqq_not_a_pkg_9", False), ("utils", False), ("some_module", False), ("transformers_x", False)],
+)
+def test_real_packages_are_known(name: str, real: bool) -> None:
+    """By the name that one imports; not what looks like one, nor what a program means as a file of its own."""
+    assert is_known(name) is real

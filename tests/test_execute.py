@@ -212,3 +212,17 @@ def test_bad_settings(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("")
     with pytest.raises(ConfigError, match="wallseconds: unknown key; did you mean 'wall_seconds'"):
         jsonl.execute_file(str(tmp_path / "in.jsonl"), str(tmp_path / "o"), "plain", ["wallseconds=3"])
+
+
+def test_the_examples_own_image_runs_its_references(tmp_path: Path) -> None:
+    """`--image stockroom`: each reference of `dev`, from its fixture, has the effect that the task records."""
+    folder = Path("examples/stockroom/tasks").resolve()
+    tasks = [json.loads(line) for line in (folder / "dev.jsonl").read_text().splitlines()][:40]
+    programs = [{"code": task["reference"], "fixtures": str(folder / task["fixture"])} for task in tasks]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(program) + "\n" for program in programs))
+    jsonl.execute_file(str(path), str(tmp_path / "o.jsonl"), "stockroom", ["cold_share=0.5"])
+    outcomes = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [outcome["kind"] for outcome in outcomes] == ["ok"] * 40
+    assert [outcome["state"] for outcome in outcomes] == [task["effect"]["state"] for task in tasks]
+    assert not any(outcome["warm_kind"] for outcome in outcomes)

@@ -58,7 +58,8 @@ class ImageSpec(BaseModel):
     preload: tuple[str, ...] = Field((), description="Modules that a worker imports once.")
     warmup: Path | None = Field(None, description="A script that a worker runs once after its imports.")
     environment: Mapping[str, str] = Field({}, description="Variables that every program sees.")
-    files: Path | None = Field(None, description="A folder whose content every program finds in its own.")
+    files: Path | None = Field(None, description="A folder whose content every program finds in its own, or a `*.sql`.")
+    state: str | None = Field(None, description="The database that a `*.sql` makes; outcomes tell its final content.")
     services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
     limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Limits of its programs, where the configuration names none."
@@ -81,6 +82,7 @@ class Image:
     warmup: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
+    state: str | None = None
     services: tuple[ServiceSpec, ...] = ()
     limits: Mapping[LimitName, float] = field(default_factory=dict)
     digest: str = ""
@@ -124,7 +126,7 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         ToolError: it is not built.
     """
     spec, folder = load_spec(name)
-    places = [*(folder / path for path in spec.paths), *paths]
+    places = list(dict.fromkeys(path.resolve() for path in (*(folder / path for path in spec.paths), *paths)))
     for place in places:
         if not place.is_dir():
             raise DataError(f"package path {place}: no such folder")
@@ -146,11 +148,12 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         interpreter=python,
         flags=flags,
         folders=tuple(_distinct([*facts["folders"], str(python.parent), str(python.resolve().parent)])),
-        paths=tuple(place.resolve() for place in places),
+        paths=tuple(places),
         preload=spec.preload,
         warmup=(folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else "",
         environment=spec.environment,
         files=folder / spec.files if spec.files else None,
+        state=spec.state,
         services=spec.services,
         limits=spec.limits,
         digest=hashlib.sha256("".join([digest, *map(digest_path, places)]).encode()).hexdigest(),

@@ -70,7 +70,7 @@ class Sandbox:
         config: the limits, and which image.
         paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
             folder to put on `sys.path`.
-        state: the name of the database file whose final content is a program's state.
+        state: the name of the database file whose final content is a program's state; the image's own by default.
         hub: a folder of replicas (`kohai.sandbox.hub.replicas`) that programs reach as the Hugging Face hub.
 
     Raises:
@@ -84,8 +84,8 @@ class Sandbox:
         self.image: Image = open_image(config.image, config.images, paths)
         self._config = config
         self._hub = hub
-        self._layout = Layout(self.image, config, state, hub)
-        self._state = state
+        self._state = state or self.image.state
+        self._layout = Layout(self.image, config, self._state, hub)
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
         self._ledger = Ledger(config.cache) if config.cache else None
