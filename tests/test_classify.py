@@ -144,8 +144,8 @@ def test_endings(seen: Sighting, expected: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "real"),
-    [("sklearn.svm", True), ("cv2", True), ("PIL.Image", True), ("pyannote.audio", True), ("tensorflow", True)]
-    + [("zzqq_not_a_pkg_9", False), ("utils", False), ("some_module", False), ("transformers_x", False)],
+    [(name, True) for name in ("sklearn.svm", "cv2", "PIL.Image", "pyannote.audio", "tensorflow", "yaml")]
+    + [(name, False) for name in ("zzqq_not_a_pkg_9", "utils", "some_module", "transformers_x")],
 )
 def test_real_packages_are_known(name: str, real: bool) -> None:
     """By the name that one imports; not what looks like one, nor what a program means as a file of its own."""

@@ -10,54 +10,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiers import LAYERS, sandbox_of
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import Program, Sandbox, image, normal_stdout, sandbox, state_digest
+from kohai.sandbox import Program, Sandbox, normal_stdout, sandbox, state_digest
 from kohai.sandbox.layers import Layers
 
 LIMITS = {"cpu_seconds": 1.0, "wall_seconds": 3.0, "memory_mb": 256, "file_mb": 4, "disk_mb": 16, "output_kb": 4}
 CONFIG = SandboxConfig.model_validate(LIMITS | {"processes": 2, "unsafe": True})
-LAYERS = {
-    "T2": Layers(spaces=True, landlock=True, seccomp=True),
-    "T1": Layers(landlock=True, seccomp=True),
-    "T0": Layers(),
-}
 
 
 @pytest.fixture(scope="module", params=LAYERS)
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox of each tier that this machine gives."""
-    wanted = LAYERS[request.param]
-
-    def only(works: Callable[[Layers], bool]) -> Layers:
-        if wanted.tier != "T0" and not works(wanted):
-            pytest.skip(f"this machine does not give {wanted.tier}")
-        return wanted
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "probe", only)
-        if os.getuid() == 0 and request.param != "T2":
-            patch.setattr(image, "interpreter", lambda _spec: readable_python())
-        found = Sandbox(CONFIG, state="app.db")
-        found.describe()
-    with found:
+    with sandbox_of(request.param, CONFIG, state="app.db") as found:
         yield found
-
-
-def readable_python() -> Path:
-    """An interpreter that any user may read: where we are root, programs are not."""
-    for name in ("python3.11", "python3.12", "python3.13", "python3.14", "python3"):
-        for folder in ("/usr/local/bin", "/usr/bin"):
-            path = Path(folder, name)
-            if path.exists() and not str(path.resolve()).startswith("/root/"):
-                return path
-    pytest.skip("no interpreter here that nobody can read")
 
 
 def run(box: Sandbox, code: str, **rest: object) -> Execution:

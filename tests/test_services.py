@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sysconfig
 import threading
@@ -19,13 +18,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from tiers import sandbox_of
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError
 from kohai.sandbox import Program, Sandbox
 from kohai.sandbox.child import hub
-from kohai.sandbox.layers import Layers
-from tests.test_sandbox import readable_python
 
 SHOP = """
 import asyncio, json, os, pathlib
@@ -139,17 +137,9 @@ def test_ranges(header: str, expected: tuple[int, int] | None) -> None:
     assert hub._range(header, 256) == expected
 
 
-def t2() -> None:
-    """Skips where there are no namespaces: services need a network of their own."""
-    with Sandbox(SandboxConfig(unsafe=True)) as sandbox:
-        if sandbox.describe()["tier"] != "T2":
-            pytest.skip("this machine gives no namespaces")
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox whose programs reach an application of one file, served by uvicorn."""
-    t2()
     folder = tmp_path_factory.mktemp("shop")
     (folder / "app").mkdir()
     (folder / "app" / "shop.py").write_text(SHOP)
@@ -161,7 +151,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     spec = {"name": "shop", "paths": ["app", *paths], "files": "files", "services": [service]}
     (folder / "shop.yaml").write_text(json.dumps(spec))
     config = SandboxConfig(image=str(folder / "shop.yaml"), processes=1, cpu_seconds=4, wall_seconds=8)
-    with Sandbox(config) as sandbox:
+    with sandbox_of("T2", config) as sandbox:
         yield sandbox
 
 
@@ -211,7 +201,6 @@ held = [socket.create_connection(("127.0.0.1", 8080)) for _ in range(50)]
 
 def test_an_application_that_cannot_be_imported_is_one_clear_error(tmp_path: Path) -> None:
     """It names the service and what is missing."""
-    t2()
     (tmp_path / "bad.yaml").write_text("name: bad\nservices:\n- {name: shop, app: 'shop:app', port: 8080}\n")
     with Sandbox(SandboxConfig(image=str(tmp_path / "bad.yaml"))) as sandbox, pytest.raises(DataError) as error:
         sandbox.execute([Program("pass")])
@@ -220,10 +209,9 @@ def test_an_application_that_cannot_be_imported_is_one_clear_error(tmp_path: Pat
 
 def test_programs_reach_the_hub(replicas: Path) -> None:
     """By `HF_ENDPOINT`; what was asked stands in the outcome; an answer 424 that it reports is the environment's."""
-    t2()
     code = "import os, urllib.request\nprint(urllib.request.urlopen(os.environ['HF_ENDPOINT'] + {path!r}).status)"
     paths = ("/acme/tiny/resolve/main/config.json", "/api/models/acme/large", "/api/models/nobody/none")
-    with Sandbox(SandboxConfig(), hub=replicas) as sandbox:
+    with sandbox_of("T2", SandboxConfig(), hub=replicas) as sandbox:
         here, away, none = sandbox.execute([Program(code.format(path=path)) for path in paths])
         forged = "import urllib.error\nraise urllib.error.HTTPError('x', 424, 'Failed Dependency', {}, None)"
         (raised,) = sandbox.execute([Program(forged)])
@@ -233,13 +221,10 @@ def test_programs_reach_the_hub(replicas: Path) -> None:
     assert raised.blame == "program"
 
 
-def test_without_namespaces_there_are_no_services(replicas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_namespaces_there_are_no_services(replicas: Path) -> None:
     """A program that asks the hub then fails for want of a network, which is not its fault."""
-    monkeypatch.setattr("kohai.sandbox.sandbox.probe", lambda _works: Layers(landlock=True, seccomp=True))
-    if os.getuid() == 0:
-        monkeypatch.setattr("kohai.sandbox.image.interpreter", lambda _spec: readable_python())
     code = "import os, urllib.request\nurllib.request.urlopen(os.environ['HF_ENDPOINT'])"
-    with Sandbox(SandboxConfig(), hub=replicas) as sandbox:
+    with sandbox_of("T1", SandboxConfig(), hub=replicas) as sandbox:
         (outcome,) = sandbox.execute([Program(code)])
     assert (outcome.blame, outcome.kind, outcome.tier) == ("environment", "no_network", "T1")
 

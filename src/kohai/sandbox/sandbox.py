@@ -21,6 +21,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -203,6 +204,8 @@ class Sandbox:
         layers = self._in_force()
         for _ in range(TRIES):
             execution = self._on_some_worker(program, layers, self._workers)
+            if execution.kind == "sandbox_failure":
+                _let_go(self._workers)  # the next one may be as ill
             if execution.blame != "environment":
                 break
         if execution.ran and self.image.preload and self._is_checked(program):
@@ -341,10 +344,16 @@ def _failure(why: str, layers: Layers) -> Execution:
     return Execution(kind="sandbox_failure", blame="environment", evidence=why[:300], tier=layers.tier)
 
 
+def _let_go(workers: Workers) -> None:
+    """Closes the workers that are idle."""
+    with suppress(queue.Empty):
+        while True:
+            workers.get_nowait().close()
+
+
 def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None) -> None:
     for pool in pools:
-        while not pool.empty():
-            pool.get_nowait().close()
+        _let_go(pool)
     layout.remove()
     if ledger is not None:
         ledger.close()

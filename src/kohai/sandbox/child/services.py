@@ -77,7 +77,7 @@ def _hold(setup: dict[str, Any], service: dict[str, Any], orders: int, tell: int
 
         listener = socket.create_server(("127.0.0.1", service["port"]), backlog=BACKLOG)
         loaded = server.load(service)
-        allowed = kernel.seccomp_filter(platform.machine(), False, False)
+        allowed = kernel.seccomp_filter(platform.machine(), spaces=True)
         log = os.memfd_create("log")
         own_space = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     except BaseException as error:

@@ -97,7 +97,7 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
     gc.collect()
     gc.freeze()
     machine = platform.machine()
-    allowed = kernel.seccomp_filter(machine, not setup["spaces"], not setup["spaces"]) if setup["seccomp"] else None
+    allowed = kernel.seccomp_filter(machine, setup["spaces"]) if setup["seccomp"] else None
     if setup["seccomp"] and allowed is None:
         _quit(outbox, f"no list of system calls for {machine}")
     if boxes is not None:
