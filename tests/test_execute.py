@@ -226,3 +226,26 @@ def test_the_examples_own_image_runs_its_references(tmp_path: Path) -> None:
     assert [outcome["kind"] for outcome in outcomes] == ["ok"] * 40
     assert [outcome["state"] for outcome in outcomes] == [task["effect"]["state"] for task in tasks]
     assert not any(outcome["warm_kind"] for outcome in outcomes)
+
+
+def test_what_runs_with_other_versions_is_version_skew(tmp_path: Path) -> None:
+    """Two images with two versions of a package: what is right for the other one only, and what is for none."""
+    for version, text in (("old", "def rows(): return 1"), ("new", "def lines(): return 2")):
+        (tmp_path / version / "table").mkdir(parents=True)
+        (tmp_path / version / "table" / "__init__.py").write_text(text)
+        (tmp_path / f"{version}.yaml").write_text(f"name: {version}\npaths: [{version}/table]\n")
+    codes = [
+        "import table\ntable.lines()",
+        "import table\ntable.rows()",
+        "import table\ntable.cells()",
+        "f(",
+        "exit(3)",
+    ]
+    images = {"image": str(tmp_path / "new.yaml"), "other_image": str(tmp_path / "old.yaml")}
+    with Sandbox(config(**images, cache=tmp_path / "c.sqlite")) as box:
+        for cached in (False, True):
+            found = box.execute([Program(code) for code in codes])
+            kinds = ["ok", "version_skew", "unknown_attribute", "syntax_error", "nonzero_exit"]
+            assert [(outcome.kind, outcome.cached) for outcome in found] == [(kind, cached) for kind in kinds]
+    assert found[1].blame == "program"
+    assert found[1].evidence.startswith("runs in old; here unknown_attribute: AttributeError")

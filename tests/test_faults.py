@@ -115,5 +115,6 @@ def test_no_room_on_the_disk(tmp_path: Path, full: str) -> None:
     if "unshare: " in done.stderr or "mount: " in done.stderr:
         pytest.skip("no user namespaces here")
     assert done.returncode == 2, done.stderr
-    assert "disk" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert "disk" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     assert "out.jsonl\n" not in done.stderr

@@ -61,6 +61,8 @@ def outcome(execution: Execution) -> tuple[str, str]:
         ("{}['missing']", "runtime_error", 1),
         ("def deep(): return deep()\ndeep()", "runtime_error", 1),
         ("import sqlite3\nsqlite3.connect('x').execute('select * from nowhere')", "unknown_resource", 2),
+        ("print('bye')\nexit()", "ok", None),
+        ("quit(2)", "nonzero_exit", None),
         ("raise SystemExit(4)", "nonzero_exit", None),
         ("raise SystemExit('no')", "nonzero_exit", None),
         ("import os\nos._exit(0)", "nonzero_exit", None),

@@ -32,15 +32,16 @@ from kohai.errors import DataError, ToolError
 from kohai.ledger import Ledger
 from kohai.records import Execution, Task
 from kohai.sandbox import scratch
-from kohai.sandbox.classify import Sighting, classify
+from kohai.sandbox.classify import EVIDENCE_LIMIT, Sighting, classify
 from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
 
 TRIES = 2  # of a program whose environment failed
+NOT_SKEWED = frozenset({"syntax_error", "timeout", "tampering", "nonzero_exit", "crash"})  # no version mends these
 AHEAD = 64  # programs that wait for each one that runs
-HARNESS = 2  # raised when the same program may get another outcome
+HARNESS = 3  # raised when the same program may get another outcome
 Workers = queue.LifoQueue[Worker]
 
 
@@ -90,6 +91,10 @@ class Sandbox:
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
         self._ledger = Ledger(config.cache) if config.cache else None
+        self._other: Sandbox | None = None
+        if config.other_image is not None:
+            plain = config.model_copy(update={"image": config.other_image, "other_image": None, "cache": None})
+            self._other = Sandbox(plain, paths, state, hub)
         self._finalizer = weakref.finalize(self, _clear, self._layout, (self._workers, self._cold), self._ledger)
         self._lock = threading.Lock()
         self._layers: Layers | None = None
@@ -105,6 +110,8 @@ class Sandbox:
     def close(self) -> None:
         """Ends its workers and removes its folder; using it afterwards is an error."""
         self._finalizer()
+        if self._other is not None:
+            self._other.close()
 
     def describe(self) -> dict[str, bool | str]:
         """What is really in force here, each layer tried out."""
@@ -190,7 +197,17 @@ class Sandbox:
         if self._ledger is None:
             return "", None
         layers = self._in_force()
-        parts = [HARNESS, self.image.digest, layers.tier, layers.landlock, self._state, program.code, program.stdin]
+        other = self._other.image.digest if self._other else None
+        parts = [
+            HARNESS,
+            self.image.digest,
+            other,
+            layers.tier,
+            layers.landlock,
+            self._state,
+            program.code,
+            program.stdin,
+        ]
         parts += [sorted(program.files.items()), sorted(self._layout.limits(layers, program.limits).items())]
         if program.fixture is not None:
             parts.append(self._layout.fixtures.ready(program.fixture)[1])
@@ -201,6 +218,7 @@ class Sandbox:
         return key, Execution(**found | {"cached": True, "requests": tuple(found["requests"])})
 
     def _run_one(self, program: Program, key: str) -> Execution:
+        """Runs a program as often as it takes: again, cold, in the other image; remembers what is its own."""
         layers = self._in_force()
         for _ in range(TRIES):
             execution = self._on_some_worker(program, layers, self._workers)
@@ -212,6 +230,11 @@ class Sandbox:
             cold = self._on_some_worker(program, layers, self._cold)
             if cold.ran is False:
                 execution = replace(cold, warm_kind=execution.kind)
+        if self._other is not None and execution.ran is False and execution.kind not in NOT_SKEWED:
+            there = self._other._run_one(program, "")
+            if there.ran:
+                why = f"runs in {self._other.image.name}; here {execution.kind}: {execution.evidence}"
+                execution = replace(execution, kind="version_skew", evidence=why[:EVIDENCE_LIMIT])
         if self._ledger is not None and execution.ran is not None:
             self._ledger.put(key, asdict(execution))
         return execution

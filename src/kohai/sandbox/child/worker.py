@@ -85,6 +85,7 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
     """Imports what the image says, says that it is ready, runs one program after another."""
     sys.path[:] = [*setup["paths"], *sys.path]
     sys.argv[:] = [program.NAME]
+    _add_exit()
     try:
         for name in setup["preload"]:
             __import__(name)
@@ -119,6 +120,17 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
         if count % LOOK_EVERY == 0:
             found["memory"] = _memory()["VmRSS"]
         write_frame(outbox, found)
+
+
+def _add_exit() -> None:
+    """What `site` puts among the builtins, where the interpreter was started without it."""
+    import builtins
+    from _sitebuiltins import Quitter, _Helper
+
+    if not hasattr(builtins, "exit"):
+        for name in ("exit", "quit"):
+            setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
+        builtins.help = _Helper()
 
 
 def _memory() -> dict[str, int]:
