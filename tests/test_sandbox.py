@@ -19,7 +19,7 @@ from tiers import LAYERS, sandbox_of
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import Program, Sandbox, normal_stdout, sandbox, state_digest
+from kohai.sandbox import Program, Sandbox, cgroup, normal_stdout, sandbox, state_digest
 from kohai.sandbox.layers import Layers
 
 LIMITS = {"cpu_seconds": 1.0, "wall_seconds": 3.0, "memory_mb": 256, "file_mb": 4, "disk_mb": 16, "output_kb": 4}
@@ -206,6 +206,29 @@ def test_processes_are_bounded(box: Sandbox) -> None:
     )
     assert outcome(first) == ("runtime_error", "program")
     assert outcome(second) == ("ok", "none")
+
+
+def test_memory_of_all_processes_is_bounded(box: Sandbox) -> None:
+    """Three processes, each within its limit, together over it: some end, and no program beside or after them does."""
+    group = cgroup.make("probe")
+    if group is None:
+        pytest.skip("no control group of memory here")
+    group.close()
+    code = """
+import os, time
+if os.fork() == 0:
+    os.fork()
+held = bytearray(os.urandom(1 << 20) * 150)
+time.sleep(0.3)
+"""
+    hungry, after = box.execute([Program(code), Program("print(1)")])
+    assert hungry.kind in ("ok", "out_of_memory"), hungry  # ok: it was a child that the kernel chose
+    assert after.kind == "ok"
+    alone = run(
+        box,
+        "import os\nchild = os.fork()\nheld = bytearray(os.urandom(1 << 20) * 150)\nprint(os.wait() if child else 0)",
+    )
+    assert "9)" in alone.stdout or alone.kind == "out_of_memory", alone
 
 
 def test_environment_is_scrubbed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ class Sighting:
     cpu_ms: int = 0
     peak_bytes: int = 0
     report: Mapping[str, object] | None = None
+    starved: bool = False  # the kernel killed a process of it for want of memory
     forged: bool = False  # the report channel held something that the runner did not write
     failure: str = ""  # the sandbox's own
     code: str = ""
@@ -90,6 +91,8 @@ def _ended_from_outside(seen: Sighting) -> tuple[str, Blame, str] | None:
         return "sandbox_failure", "environment", seen.failure
     if seen.forged:
         return "tampering", "program", "something else than the runner wrote to the report channel"
+    if seen.starved and seen.status != 0:
+        return "out_of_memory", "undecided", "its processes together took more memory than they may"
     if seen.full:
         return "quota", "environment", "its folder grew too large"
     computing = seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms

@@ -4,7 +4,8 @@ A program is forked from a worker that has imported the image's modules once (`c
 system: an environment of a few variables; a folder of its own, removed afterwards; limits on CPU time, waiting, memory
 of each process, file size, open files; output kept to a bound. What else is in force is the tier (`layers.py`,
 `Sandbox.describe()`), and stands in every execution.
-Not covered: the memory of all processes of a program together, faults of the kernel, side channels; in T1 the names and
+Not covered: faults of the kernel, side channels; where no control group can be had (`cgroup.py`), the memory of all
+processes of a program together; in T1 the names and
 metadata of what the user can read; in T0 whatever the user may do.
 """
 
@@ -301,6 +302,7 @@ class Sandbox:
             status=os.waitstatus_to_exitcode(found["status"]),
             late=found["late"],
             full=found["full"],
+            starved=found.get("starved", False),
             cpu_ms=found["cpu_ms"],
             peak_bytes=found["peak"],
             report=report,
