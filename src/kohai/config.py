@@ -127,6 +127,7 @@ class SandboxConfig(_Section):
 
     image: str = Field("plain", description="The environment: an image that ships with Kohai, or a YAML file.")
     images: Path = Field(Path(".images"), description="Where `kohai image build` puts environments.")
+    catalogue: Path | None = Field(None, description="Replaces the image's catalogue of the stand-in hub.")
     cache: Path | None = Field(None, description="A file that remembers outcomes; none = run everything.")
     cold_share: Share = Field(0.03, description="Share of the programs that ran which are run again without preload.")
     unsafe: bool = Field(False, description="Run programs where nothing but limits confines them.")

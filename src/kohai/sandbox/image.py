@@ -48,13 +48,17 @@ class ImageSpec(BaseModel):
     warmup: Path | None = Field(None, description="A script that a worker runs once after its imports.")
     environment: Mapping[str, str] = Field({}, description="Variables that every program sees.")
     files: Path | None = Field(None, description="A folder whose content every program finds in its own.")
+    catalogue: Path | None = Field(
+        None, description="Catalogue of the stand-in hub that its programs reach; none = no hub."
+    )
 
 
 @dataclass(frozen=True)
 class Image:
     """An image that is there: ready to run programs.
 
-    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice.
+    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice,
+    `recipe` with anything that its environment is made from.
     """
 
     name: str
@@ -66,7 +70,9 @@ class Image:
     warmup: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
+    catalogue: Path | None = None
     digest: str = ""
+    recipe: str = ""
 
 
 def load_spec(name: str) -> tuple[ImageSpec, Path]:
@@ -111,6 +117,10 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
     for place in places:
         if not place.is_dir():
             raise DataError(f"package path {place}: no such folder")
+    catalogue = folder / spec.catalogue if spec.catalogue else None
+    if catalogue is not None and not catalogue.is_file():
+        raise DataError(f"image {spec.name}: catalogue {catalogue}: no such file")
+    seen = [*places, *([] if catalogue is None else [catalogue])]
     python = interpreter(spec)
     facts = ask(python)
     flags: tuple[str, ...] = FLAGS
@@ -134,12 +144,16 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         warmup=(folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else "",
         environment=spec.environment,
         files=folder / spec.files if spec.files else None,
-        digest=hashlib.sha256("".join([digest, *map(digest_path, places)]).encode()).hexdigest(),
+        catalogue=catalogue,
+        digest=hashlib.sha256("".join([digest, *map(digest_path, seen)]).encode()).hexdigest(),
+        recipe=digest,
     )
 
 
 def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     """Makes an image's virtual environment; nothing is done where it is there.
+
+    pip adds to the pinned packages only what they need on this machine and the lock does not name (torch's, for a GPU).
 
     Args:
         name: of one that ships, or a YAML file.
@@ -164,7 +178,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     shutil.rmtree(home, ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     _call([str(python), "-m", "venv", str(home)], f"image {spec.name}: its environment cannot be made")
-    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     _call([*pip, *arguments, "-r", str(folder / spec.lock)], f"image {spec.name}: pip failed")
     _call([str(home / "bin" / "python"), "-m", "compileall", "-q", str(home / "lib")], "", check=False)
     (home / MARK).write_text(json.dumps({"name": spec.name, "digest": digest}), encoding="utf-8")
