@@ -130,6 +130,7 @@ class SandboxConfig(_Section):
         None, description="The same packages in other versions: what is at fault here and runs there is version_skew."
     )
     images: Path = Field(Path(".images"), description="Where `kohai image build` puts environments.")
+    catalogue: Path | None = Field(None, description="Replaces the image's catalogue of the stand-in hub.")
     cache: Path | None = Field(None, description="A file that remembers outcomes; none = run everything.")
     cold_share: Share = Field(0.03, description="Share of the programs that ran which are run again without preload.")
     unsafe: bool = Field(False, description="Run programs where nothing but limits confines them.")

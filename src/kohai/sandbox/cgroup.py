@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 SERVICE = "kohai-service"
+USAGE = "memory.usage_in_bytes"  # of version 1
 GONE_SECONDS = 2.0
 _numbers = itertools.count()
 
@@ -25,15 +26,21 @@ class Group:
 
     def __init__(self, folder: Path, limit: str, events: str) -> None:
         self._folder, self._limit, self._events = folder, limit, events
+        self._in_force = 0
 
     def add(self, process: int) -> None:
         """Puts a process into the group; what it starts belongs to it."""
         (self._folder / "cgroup.procs").write_text(str(process))
 
-    def limit(self, more_bytes: int) -> None:
-        """Bounds the group at so much more than it uses now."""
-        usage = "memory.current" if self._limit == "memory.max" else "memory.usage_in_bytes"
-        (self._folder / self._limit).write_text(str(int((self._folder / usage).read_text()) + more_bytes))
+    def used(self) -> int:
+        """Bytes in use."""
+        return int((self._folder / ("memory.current" if self._limit == "memory.max" else USAGE)).read_text())
+
+    def limit(self, size: int) -> None:
+        """Bounds the group at so many bytes."""
+        if size != self._in_force:
+            (self._folder / self._limit).write_text(str(size))
+            self._in_force = size
 
     def kills(self) -> int:
         """How many processes were killed for its limit so far."""

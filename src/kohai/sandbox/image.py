@@ -26,6 +26,7 @@ from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
 LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
+NAMED = ("lock", "warmup", "files", "catalogue")  # what an image's file names beside it
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 WITHOUT_PACKAGES = "-S"
@@ -64,13 +65,17 @@ class ImageSpec(BaseModel):
     limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Limits of its programs, where the configuration names none."
     )
+    catalogue: Path | None = Field(
+        None, description="Catalogue of the stand-in hub that its programs reach; none = no hub."
+    )
 
 
 @dataclass(frozen=True)
 class Image:
     """An image that is there: ready to run programs.
 
-    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice.
+    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice,
+    `recipe` with anything that its environment is made from (empty where it needs none).
     """
 
     name: str
@@ -85,7 +90,9 @@ class Image:
     state: str | None = None
     services: tuple[ServiceSpec, ...] = ()
     limits: Mapping[LimitName, float] = field(default_factory=dict)
+    catalogue: Path | None = None
     digest: str = ""
+    recipe: str = ""
 
 
 def load_spec(name: str) -> tuple[ImageSpec, Path]:
@@ -130,19 +137,22 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
     for place in places:
         if not place.is_dir():
             raise DataError(f"package path {place}: no such folder")
+    named = {key: folder / path for key in NAMED if (path := getattr(spec, key)) is not None}
+    for key, path in named.items():
+        if not path.exists():
+            raise DataError(f"image {spec.name}: {key}: {path} is not there")
     python = interpreter(spec)
-    facts = ask(python)
     flags: tuple[str, ...] = FLAGS
-    digest = recipe_digest(spec, folder, facts["version"])
+    recipe = ""
     if spec.lock is None:
         flags = (*FLAGS, WITHOUT_PACKAGES)
-        home = None
     else:
-        home = built / f"{spec.name}-{digest[:12]}"
+        home, recipe = _place(spec, folder, built)
         if not (home / MARK).is_file():
             raise ToolError(f"the image {spec.name} is not built; run `kohai image build {name}`")
         python = home / "bin" / "python"
-        facts = ask(python)
+    facts = ask(python)
+    parts = [spec.model_dump_json(), facts["version"], *map(digest_path, [*places, *named.values()])]
     return Image(
         name=spec.name,
         interpreter=python,
@@ -150,18 +160,22 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         folders=tuple(_distinct([*facts["folders"], str(python.parent), str(python.resolve().parent)])),
         paths=tuple(places),
         preload=spec.preload,
-        warmup=(folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else "",
+        warmup=named["warmup"].read_text(encoding="utf-8") if "warmup" in named else "",
         environment=spec.environment,
-        files=folder / spec.files if spec.files else None,
+        files=named.get("files"),
         state=spec.state,
         services=spec.services,
         limits=spec.limits,
-        digest=hashlib.sha256("".join([digest, *map(digest_path, places)]).encode()).hexdigest(),
+        catalogue=named.get("catalogue"),
+        digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        recipe=recipe,
     )
 
 
 def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     """Makes an image's virtual environment; nothing is done where it is there.
+
+    pip adds to the pinned packages only what they need on this machine and the lock does not name (torch's, for a GPU).
 
     Args:
         name: of one that ships, or a YAML file.
@@ -179,17 +193,16 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     python = interpreter(spec)
     if spec.lock is None:
         return python.parent
-    digest = recipe_digest(spec, folder, ask(python)["version"])
-    home = built / f"{spec.name}-{digest[:12]}"
+    home, recipe = _place(spec, folder, built)
     if (home / MARK).is_file():
         return home
     shutil.rmtree(home, ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     _call([str(python), "-m", "venv", str(home)], f"image {spec.name}: its environment cannot be made")
-    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     _call([*pip, *arguments, "-r", str(folder / spec.lock)], f"image {spec.name}: pip failed")
     _call([str(home / "bin" / "python"), "-m", "compileall", "-q", str(home / "lib")], "", check=False)
-    (home / MARK).write_text(json.dumps({"name": spec.name, "digest": digest}), encoding="utf-8")
+    (home / MARK).write_text(json.dumps({"name": spec.name, "recipe": recipe}), encoding="utf-8")
     return home
 
 
@@ -214,15 +227,14 @@ def ask(python: Path) -> dict[str, Any]:
     return found
 
 
-def recipe_digest(spec: ImageSpec, folder: Path, version: str) -> str:
-    """Of all that the image's file, and the files it names, say."""
-    parts = [spec.model_dump_json(), version]
-    for path in (spec.lock, spec.warmup, spec.files):
-        if path is not None:
-            if not (folder / path).exists():
-                raise DataError(f"image {spec.name}: {folder / path} is not there")
-            parts.append(digest_path(folder / path))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
+    """Where an image's environment belongs, and the digest of what it is made from: its lock, and the interpreter."""
+    assert spec.lock is not None
+    if not (folder / spec.lock).is_file():
+        raise DataError(f"image {spec.name}: lock: {folder / spec.lock} is not there")
+    parts = [ask(interpreter(spec))["version"], digest_path(folder / spec.lock)]
+    recipe = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return built / f"{spec.name}-{recipe[:12]}", recipe
 
 
 def _distinct(folders: Sequence[str]) -> list[Path]:

@@ -73,8 +73,7 @@ class Worker:
             self.close()
             raise
         self._memory_limit = ready["memory"] + GROWTH_BYTES
-        if self._group is not None:
-            self._group.limit(setup["limits"]["memory_bytes"] + setup["limits"]["disk_bytes"])
+        self._own_bytes = self._group.used() if self._group is not None else 0
 
     @property
     def is_spent(self) -> bool:
@@ -88,6 +87,8 @@ class Worker:
             WorkerError: the worker is gone; close it.
         """
         self._left -= 1
+        if self._group is not None:
+            self._group.limit(self._own_bytes + job["limits"]["memory_bytes"] + job["limits"]["disk_bytes"])
         self._write(job)
         found = self._read(job["limits"]["wall_seconds"] + GRACE_SECONDS)
         if found.get("memory", 0) > self._memory_limit:

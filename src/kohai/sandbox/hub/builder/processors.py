@@ -1,0 +1,69 @@
+"""What turns images and sounds into a family's inputs: `preprocessor_config.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+BORROWED = {"vision-encoder-decoder": "vit", "clipseg": "vit", "siglip2": "siglip"}
+SQUARE = ("height", "width")
+
+
+def write(family: str, config: Any, folder: Path, name: str) -> None:
+    """Writes the image processor and the feature extractor of a family that has them."""
+    for make in (_image_processor, _feature_extractor):
+        processor = make(family, name)
+        if processor is None:
+            continue
+        _fit(processor, config)
+        processor.save_pretrained(str(folder))
+
+
+def _image_processor(family: str, name: str) -> Any:
+    import transformers
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES as NAMES
+
+    if "donut" in name.lower():
+        return _made("DonutImageProcessor")
+    if "trocr" in name.lower() and "small" in name.lower():
+        return _made("DeiTImageProcessor")
+    found = NAMES.get(BORROWED.get(family, family))
+    names = [found] if isinstance(found, str) else [*(found.values() if isinstance(found, dict) else found or ())]
+    slow = [item for item in names if item and "Fast" not in str(item)]
+    for item in slow or [item for item in names if item]:
+        if (made := _made(str(item))) is not None:
+            return made
+    return None if transformers else None
+
+
+def _feature_extractor(family: str, name: str) -> Any:
+    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES as NAMES
+
+    found = NAMES.get(family)
+    if not isinstance(found, str) or not found.endswith("FeatureExtractor"):
+        return None
+    made = _made(found)
+    return None if made is None or not hasattr(made, "sampling_rate") else made
+
+
+def _made(name: str) -> Any:
+    import transformers
+
+    try:
+        return getattr(transformers, name)()
+    except (AttributeError, ImportError, TypeError, ValueError):
+        return None
+
+
+def _fit(processor: Any, config: Any) -> None:
+    """Gives an image processor the side that the model's images have."""
+    vision = getattr(config, "vision_config", None) or getattr(config, "encoder", None) or config
+    side = getattr(vision, "image_size", None)
+    size = getattr(processor, "size", None)
+    if not isinstance(side, int) or not isinstance(size, dict):
+        return
+    if set(size) >= set(SQUARE):
+        processor.size = dict(size) | dict.fromkeys(SQUARE, side)
+    elif set(size) == {"shortest_edge"} and getattr(processor, "do_center_crop", False):
+        processor.size = {"shortest_edge": side}
+        processor.crop_size = dict.fromkeys(SQUARE, side)
