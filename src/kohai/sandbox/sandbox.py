@@ -34,6 +34,7 @@ from kohai.ledger import Ledger
 from kohai.records import Execution, Task
 from kohai.sandbox import scratch
 from kohai.sandbox.classify import EVIDENCE_LIMIT, Sighting, classify
+from kohai.sandbox.hub import Replicas, asked_in_vain
 from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
@@ -74,7 +75,7 @@ class Sandbox:
         paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
             folder to put on `sys.path`.
         state: the name of the database file whose final content is a program's state; the image's own by default.
-        hub: a folder of replicas (`kohai.sandbox.hub.replicas`) that programs reach as the Hugging Face hub.
+        hub: what programs reach as the Hugging Face hub; the replicas of the image's catalogue by default.
 
     Raises:
         DataError: an image or a path that is none.
@@ -82,20 +83,22 @@ class Sandbox:
     """
 
     def __init__(
-        self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None, hub: Path | None = None
+        self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None, hub: Replicas | None = None
     ) -> None:
         self.image: Image = open_image(config.image, config.images, paths)
         self._config = config
+        if hub is None and (config.catalogue or self.image.catalogue):
+            hub = Replicas.open(self.image, config.images, config.catalogue)
         self._hub = hub
         self._state = state or self.image.state
-        self._layout = Layout(self.image, config, self._state, hub)
+        self._layout = Layout(self.image, config, self._state, hub.folder if hub else None)
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
         self._ledger = Ledger(config.cache) if config.cache else None
         self._other: Sandbox | None = None
         if config.other_image is not None:
             plain = config.model_copy(update={"image": config.other_image, "other_image": None, "cache": None})
-            self._other = Sandbox(plain, paths, state, hub)
+            self._other = Sandbox(plain, paths, state)
         self._finalizer = weakref.finalize(self, _clear, self._layout, (self._workers, self._cold), self._ledger)
         self._lock = threading.Lock()
         self._layers: Layers | None = None
@@ -111,6 +114,8 @@ class Sandbox:
     def close(self) -> None:
         """Ends its workers and removes its folder; using it afterwards is an error."""
         self._finalizer()
+        if self._hub is not None:
+            self._hub.close()
         if self._other is not None:
             self._other.close()
 
@@ -222,7 +227,7 @@ class Sandbox:
         """Runs a program as often as it takes: again, cold, in the other image; remembers what is its own."""
         layers = self._in_force()
         for _ in range(TRIES):
-            execution = self._on_some_worker(program, layers, self._workers)
+            execution = self._with_replicas(program, layers)
             if execution.kind == "sandbox_failure":
                 _let_go(self._workers)  # the next one may be as ill
             if execution.blame != "environment":
@@ -239,6 +244,16 @@ class Sandbox:
         if self._ledger is not None and execution.ran is not None:
             self._ledger.put(key, asdict(execution))
         return execution
+
+    def _with_replicas(self, program: Program, layers: Layers) -> Execution:
+        """Runs a program; where the hub lacked models that can be built, builds them and runs it again."""
+        tried: set[str] = set()
+        while True:
+            execution = self._on_some_worker(program, layers, self._workers)
+            wanted = asked_in_vain(execution.requests) - tried
+            if self._hub is None or not any(found.built for found in self._hub.build(sorted(wanted))):
+                return execution
+            tried |= wanted
 
     def _is_checked(self, program: Program) -> bool:
         """Whether a program that ran is run again in a fresh interpreter: a fixed share, the same for the same code."""
