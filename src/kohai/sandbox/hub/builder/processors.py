@@ -20,20 +20,19 @@ def write(family: str, config: Any, folder: Path, name: str) -> None:
 
 
 def _image_processor(family: str, name: str) -> Any:
-    import transformers
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES as NAMES
 
     if "donut" in name.lower():
-        return _made("DonutImageProcessor")
+        return made("DonutImageProcessor")
     if "trocr" in name.lower() and "small" in name.lower():
-        return _made("DeiTImageProcessor")
+        return made("DeiTImageProcessor")
     found = NAMES.get(BORROWED.get(family, family))
     names = [found] if isinstance(found, str) else [*(found.values() if isinstance(found, dict) else found or ())]
     slow = [item for item in names if item and "Fast" not in str(item)]
     for item in slow or [item for item in names if item]:
-        if (made := _made(str(item))) is not None:
-            return made
-    return None if transformers else None
+        if (found := made(str(item))) is not None:
+            return found
+    return None
 
 
 def _feature_extractor(family: str, name: str) -> Any:
@@ -42,11 +41,12 @@ def _feature_extractor(family: str, name: str) -> Any:
     found = NAMES.get(family)
     if not isinstance(found, str) or not found.endswith("FeatureExtractor"):
         return None
-    made = _made(found)
-    return None if made is None or not hasattr(made, "sampling_rate") else made
+    extractor = made(found)
+    return extractor if hasattr(extractor, "sampling_rate") else None
 
 
-def _made(name: str) -> Any:
+def made(name: str) -> Any:
+    """An image processor or feature extractor of its defaults; None where this version or machine lacks it."""
     import transformers
 
     try:

@@ -1,0 +1,6 @@
+"""The stand-in hub: a catalogue of public models, and tiny replicas of them that programs can load without a network."""
+
+from kohai.sandbox.hub.catalogue import Entry, read_catalogue
+from kohai.sandbox.hub.replicas import Built, Replicas
+
+__all__ = ["Built", "Entry", "Replicas", "read_catalogue"]
