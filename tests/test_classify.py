@@ -57,7 +57,7 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
     ("seen", "expected"),
     [
         (
-            raised("ModuleNotFoundError", "", mro=("ImportError",), name="sklearn.svm"),
+            raised("ModuleNotFoundError", "", mro=("ImportError",), name="sklearn"),
             ("missing_dependency", "environment"),
         ),
         (
@@ -74,6 +74,10 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
             ("missing_weights", "environment"),
         ),
         (raised("URLError", "timed out", mro=("OSError",)), ("no_network", "environment")),
+        (
+            raised("ConnectError", "[Errno -2] Name or service not known", mro=("TransportError", "HTTPError")),
+            ("no_network", "environment"),
+        ),
         (raised("MemoryError"), ("out_of_memory", "undecided")),
         (raised("PermissionError", "denied", mro=("OSError",), errno=13), ("forbidden", "undecided")),
         (
@@ -144,8 +148,8 @@ def test_endings(seen: Sighting, expected: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "real"),
-    [(name, True) for name in ("sklearn.svm", "cv2", "PIL.Image", "pyannote.audio", "tensorflow", "yaml")]
-    + [(name, False) for name in ("zzqq_not_a_pkg_9", "utils", "some_module", "transformers_x")],
+    [(name, True) for name in ("sklearn", "cv2", "PIL", "pyannote", "tensorflow", "yaml", "google.cloud")]
+    + [(name, False) for name in ("zzqq_not_a_pkg_9", "utils", "some_module", "transformers.sentiment", "google.clod")],
 )
 def test_real_packages_are_known(name: str, real: bool) -> None:
     """By the name that one imports; not what looks like one, nor what a program means as a file of its own."""

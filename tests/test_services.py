@@ -24,6 +24,8 @@ from kohai.config import SandboxConfig
 from kohai.errors import DataError
 from kohai.sandbox import Program, Sandbox
 from kohai.sandbox.child import hub
+from kohai.sandbox.hub import Replicas
+from kohai.sandbox.image import open_image
 
 SHOP = """
 import asyncio, json, os, pathlib
@@ -211,7 +213,7 @@ def test_programs_reach_the_hub(replicas: Path) -> None:
     """By `HF_ENDPOINT`; what was asked stands in the outcome; an answer 424 that it reports is the environment's."""
     code = "import os, urllib.request\nprint(urllib.request.urlopen(os.environ['HF_ENDPOINT'] + {path!r}).status)"
     paths = ("/acme/tiny/resolve/main/config.json", "/api/models/acme/large", "/api/models/nobody/none")
-    with sandbox_of("T2", SandboxConfig(), hub=replicas) as sandbox:
+    with sandbox_of("T2", SandboxConfig(), hub=Replicas(replicas, open_image("plain", replicas))) as sandbox:
         here, away, none = sandbox.execute([Program(code.format(path=path)) for path in paths])
         forged = "import urllib.error\nraise urllib.error.HTTPError('x', 424, 'Failed Dependency', {}, None)"
         (raised,) = sandbox.execute([Program(forged)])
@@ -224,7 +226,7 @@ def test_programs_reach_the_hub(replicas: Path) -> None:
 def test_without_namespaces_there_are_no_services(replicas: Path) -> None:
     """A program that asks the hub then fails for want of a network, which is not its fault."""
     code = "import os, urllib.request\nurllib.request.urlopen(os.environ['HF_ENDPOINT'])"
-    with sandbox_of("T1", SandboxConfig(), hub=replicas) as sandbox:
+    with sandbox_of("T1", SandboxConfig(), hub=Replicas(replicas, open_image("plain", replicas))) as sandbox:
         (outcome,) = sandbox.execute([Program(code)])
     assert (outcome.blame, outcome.kind, outcome.tier) == ("environment", "no_network", "T1")
 

@@ -95,8 +95,9 @@ def _ended_from_outside(seen: Sighting) -> tuple[str, Blame, str] | None:
         return "out_of_memory", "undecided", "its processes together took more memory than they may"
     if seen.full:
         return "quota", "environment", "its folder grew too large"
-    computing = seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
-    if seen.late or (seen.status in (-_number("SIGXCPU"), -_number("SIGKILL")) and computing):
+    ended_by_kernel = seen.status == -_number("SIGXCPU")  # or by the program's own signal: its fault as well
+    computing = ended_by_kernel or seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
+    if seen.late or ended_by_kernel or (seen.status == -_number("SIGKILL") and computing):
         used = f"{seen.cpu_ms} ms of CPU time used, {seen.cpu_limit_ms} allowed"
         return ("timeout", "program", used) if computing else ("timeout", "undecided", f"waiting; {used}")
     if seen.status < 0:
@@ -241,7 +242,7 @@ RULES: tuple[Rule, ...] = (
         lambda r: (
             not r.in_program
             and (_is("ImportError")(r) or r.said(r"pip install [\w-]+"))
-            and r.said(r"requires?\b|not installed|pip install|not found in your environment", also_chain=True)
+            and r.said(r"require[sd]?\b|not installed|pip install|not found in your environment", also_chain=True)
         ),
     ),
     Rule("unknown_import", "program", _is("ImportError")),
@@ -260,7 +261,8 @@ RULES: tuple[Rule, ...] = (
         "no_network",
         "environment",
         lambda r: (
-            not _is("BrokenPipeError", "ConnectionResetError", "HTTPError")(r)  # somebody answered
+            not _is("BrokenPipeError", "ConnectionResetError")(r)
+            and not r.types >= {"HTTPError", "URLError"}  # urllib's: somebody answered
             and (
                 _is(*NETWORK)(r)
                 or r.errno in UNREACHABLE

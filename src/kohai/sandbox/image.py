@@ -234,7 +234,7 @@ def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
         raise DataError(f"image {spec.name}: lock: {folder / spec.lock} is not there")
     parts = [ask(interpreter(spec))["version"], digest_path(folder / spec.lock)]
     recipe = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return built / f"{spec.name}-{recipe[:12]}", recipe
+    return built.absolute() / f"{spec.name}-{recipe[:12]}", recipe
 
 
 def _distinct(folders: Sequence[str]) -> list[Path]:

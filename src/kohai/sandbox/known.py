@@ -144,6 +144,11 @@ IMPORTED_AS = frozenset(
 )
 
 
+NAMESPACES = frozenset(
+    ("azure", "backports", "google", "jaraco", "nvidia", "pyannote", "ruamel", "sphinxcontrib", "zope")
+)
+
+
 @functools.cache
 def known() -> frozenset[str]:
     """All of them; those of projects in lower case."""
@@ -152,6 +157,13 @@ def known() -> frozenset[str]:
 
 
 def is_known(name: str) -> bool:
-    """True where the dotted name's top level is a package known to exist."""
-    top = name.partition(".")[0]
-    return top in known() or top.lower() in known()
+    """True where a module that is not there is a real package; `name` is what the import system missed.
+
+    A dotted name means that what stands before the dot is there and has no such part; only below a namespace that many
+    projects share is that one more package.
+    """
+    top, _, rest = name.partition(".")
+    if rest and top in NAMESPACES:
+        prefix = name.replace(".", "_").lower()
+        return any(known_name == prefix or known_name.startswith(f"{prefix}_") for known_name in known())
+    return not rest and (top in known() or top.lower() in known())

@@ -60,7 +60,7 @@ class Layout:
         }
         self._config = config.model_copy(update=own)
         self._state = state
-        self._hub = hub
+        self._hub = hub and hub.absolute()
         self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub))
         self._numbers = itertools.count()
         self.folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
@@ -116,11 +116,11 @@ class Layout:
         return {
             "cpu_seconds": max(1, -(-int(config.cpu_seconds * 1000) // 1000)),
             "wall_seconds": config.wall_seconds,
-            "memory_bytes": config.memory_mb << 20,
-            "file_bytes": config.file_mb << 20,
-            "disk_bytes": config.disk_mb << 20,
-            "inodes": config.files,
-            "output_bytes": config.output_kb << 10,
+            "memory_bytes": int(config.memory_mb) << 20,
+            "file_bytes": int(config.file_mb) << 20,
+            "disk_bytes": int(config.disk_mb) << 20,
+            "inodes": int(config.files),
+            "output_bytes": int(config.output_kb) << 10,
             "files": FILES,
             "processes": PROCESSES + self._kept if layers.counts_are_own else 0,
         }

@@ -51,6 +51,7 @@ def enter(setup: dict[str, Any], inbox: int, outbox: int, serve: Callable[[Boxes
     kernel.raise_loopback()
     room = f"size={setup['limits']['disk_bytes']},mode=700"
     kernel.mount("tmpfs", tree.TMP, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, room)  # for the imports
+    tree.show_hidden(setup["visible"])
     os.chdir(tree.TMP)
     _keep(setup, inbox, outbox, serve)
 
@@ -116,7 +117,7 @@ def _hold_box(setup: dict[str, Any], job: dict[str, Any], orders: int, tell: int
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need no wait
         kernel.unshare(kernel.NEWNS | kernel.NEWIPC)
-        tree.make_room(job["limits"], job["fixture"])
+        tree.make_room(job["limits"], job["fixture"], setup["visible"])
         tree.own_processes()
         write_frame(tell, {"ready": True})
         read_frame(orders)

@@ -122,7 +122,7 @@ def _confine(setup: dict[str, Any], service: dict[str, Any], allowed: bytes | No
     """A server's own process: a folder and rights like a program's."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.unshare(kernel.NEWNS | kernel.NEWIPC)
-    tree.make_room(setup["limits"], service["fixture"])
+    tree.make_room(setup["limits"], service["fixture"], setup["visible"])
     tree.own_processes()
     os.chdir(tree.BOX)
     kernel.drop_capabilities()
