@@ -95,7 +95,7 @@ def _ended_from_outside(seen: Sighting) -> tuple[str, Blame, str] | None:
         return "out_of_memory", "undecided", "its processes together took more memory than they may"
     if seen.full:
         return "quota", "environment", "its folder grew too large"
-    ended_by_kernel = seen.status == -_number("SIGXCPU")  # or by the program's own signal: its fault as well
+    ended_by_kernel = seen.status == -_number("SIGXCPU") and 2 * seen.cpu_ms >= seen.cpu_limit_ms  # clocks differ
     computing = ended_by_kernel or seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
     if seen.late or ended_by_kernel or (seen.status == -_number("SIGKILL") and computing):
         used = f"{seen.cpu_ms} ms of CPU time used, {seen.cpu_limit_ms} allowed"
