@@ -1,4 +1,4 @@
-"""The stand-in hub: a catalogue of public models, and tiny replicas of them that programs can load without a network."""
+"""The stand-in hub: a catalogue of public models, and tiny replicas that programs load without a network."""
 
 from kohai.sandbox.hub.asked import asked_in_vain
 from kohai.sandbox.hub.catalogue import Entry, read_catalogue

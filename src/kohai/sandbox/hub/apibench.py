@@ -36,17 +36,29 @@ LIBRARIES = (  # regular expressions over the repository's name and over the cal
     (r"^JorisCos/|^mpariente/|^Awais/|ConvTasNet", r"Asteroid|^BaseModel", "asteroid"),
     (r"^keras-io/|maxim-s3|danupurnomo/", r"keras|^TF_", "keras"),
     (r"^funasr/|text2-video-zero|^ImRma/|GuanacoVQA|OFA_model_weights|TempoFunk", r"^$", "other"),
-    (r"codeformer|LightweightGAN|butterfly_cropped|grasp_diffusion|vc1-|^Antheia", r"LightweightGAN|model_utils", "other"),
+    (
+        r"codeformer|LightweightGAN|butterfly_cropped|grasp_diffusion|vc1-|^Antheia",
+        r"LightweightGAN|model_utils",
+        "other",
+    ),
     (r"faster-whisper", r"^WhisperModel", "ctranslate2"),
     (r"jets-onnx", r"^TextToSpeech", "onnxruntime"),
     (r"^$", r"SentenceTransformer|^INSTRUCTOR|^SentenceModel", "sentence-transformers"),
     (r"^sentence-transformers/|^nikcheerla/", r"^$", "sentence-transformers"),
     (r"^cross-encoder/", r"^CrossEncoder", "sentence-transformers"),
-    (r"ddpm|diffusion|controlnet|control_v|sd-class|ldm-|ncsnpp", r"Diffusion|DDPM|ControlNet|Text2Image|TuneAVideo", "diffusers"),
-    (r"openjourney|Protogen|DreamShaper|Realistic_Vision|Counterfeit|anything-v|sd-x2|SheepsControl", r"^$", "diffusers"),
+    (
+        r"ddpm|diffusion|controlnet|control_v|sd-class|ldm-|ncsnpp",
+        r"Diffusion|DDPM|ControlNet|Text2Image|TuneAVideo",
+        "diffusers",
+    ),
+    (
+        r"openjourney|Protogen|DreamShaper|Realistic_Vision|Counterfeit|anything-v|sd-x2|SheepsControl",
+        r"^$",
+        "diffusers",
+    ),
     (r"text-to-video-ms|Minecraft-Skin", r"text-to-image", "diffusers"),
     (
-        r"autotrain-.*\d{6}|wine-quality|tip-regression|Close-regression|pokemon-predict|compas|titanic|^rajistics/|^Alexei1/",
+        r"autotrain-.*\d{6}|autotrain.*xgboost|skops|wine-quality|tip-regression|Close-regression|pokemon-predict|compas|titanic|^rajistics/|^Alexei1/",
         r"^joblib|^skops|^RandomForest",
         "sklearn",
     ),
@@ -69,7 +81,14 @@ TASKS = {
     "Classification": "audio-classification",
     "Robotics": "robotics",
 }
-_AREA = re.compile(r"^(Multimodal|Computer Vision|Natural Language Processing|Audio|Tabular|Reinforcement Learning)\s+(?=\S)")
+TASK_OF_NAMES = (
+    (r"owlvit|owlv2", "zero-shot-object-detection"),
+    (r"CLIP-ViT|clip-vit|StreetCLIP|fashion-clip|clip-rsicd|chinese-clip|align-base", "zero-shot-image-classification"),
+)
+"""Tasks that APIBench has wrong."""
+_AREA = re.compile(
+    r"^(Multimodal|Computer Vision|Natural Language Processing|Audio|Tabular|Reinforcement Learning)\s+(?=\S)"
+)
 
 
 def name_of(row: Mapping[str, Any]) -> str | None:
@@ -80,14 +99,17 @@ def name_of(row: Mapping[str, Any]) -> str | None:
             return str(found)
     legacy = next((word for word in _WORD.findall(call) if word in LEGACY), None)
     if legacy:
-        return legacy
+        return str(legacy)
     if _NAME.fullmatch(name):
         return name
     return name if name in LEGACY else None
 
 
-def task_of(row: Mapping[str, Any]) -> str:
+def task_of(row: Mapping[str, Any], name: str = "") -> str:
     """The task by the hub's name for it."""
+    for pattern, task in TASK_OF_NAMES:
+        if re.search(pattern, name):
+            return task
     area = _AREA.sub("", str(row.get("domain", "")).strip())
     return TASKS.get(area, area.lower().replace(" ", "-"))
 

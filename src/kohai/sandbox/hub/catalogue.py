@@ -136,10 +136,8 @@ def _of_apibench(row: Mapping[str, Any], where: str) -> Entry | None:
         return None
     _checked(name, "api_call", where)
     library = apibench.library_of(name, row["api_call"])
-    task = apibench.task_of(row)
-    return _judged(
-        Entry(canonical(name), library, task, calls=(row["api_call"],), files=apibench.files_of(row))
-    )
+    task = apibench.task_of(row, name)
+    return _judged(Entry(canonical(name), library, task, calls=(row["api_call"],), files=apibench.files_of(row)))
 
 
 def _checked(name: Any, field: str, where: str) -> str:

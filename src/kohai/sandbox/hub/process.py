@@ -51,7 +51,7 @@ class Builder:
             ToolError: the image's interpreter cannot be started.
         """
         process = self._started()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()

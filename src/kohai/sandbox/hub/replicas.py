@@ -1,9 +1,9 @@
 """Replicas on disk: built when they are wanted, whole or absent.
 
-    <folder>/index.json                  {"models": {id: {"task", "library", "revisions", "tags", "why"}},
-                                          "aliases": {old name: id}}
-    <folder>/repos/<id>/<files>          a replica; there exactly when it is built
-    <folder>/records/<owner>--<name>.json   how building it went, failures too
+<folder>/index.json                  {"models": {id: {"task", "library", "revisions", "tags", "why"}},
+                                      "aliases": {old name: id}}
+<folder>/repos/<id>/<files>          a replica; there exactly when it is built
+<folder>/records/<owner>--<name>.json   how building it went, failures too
 """
 
 from __future__ import annotations

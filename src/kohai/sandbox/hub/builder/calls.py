@@ -30,6 +30,8 @@ def read_call(text: str) -> Call | None:
         found = re.match(r"\s*([A-Za-z_][\w.]*)\s*\(", text)
         constants = tuple(re.findall(r"['\"]([^'\"]+)['\"]", text))
         return Call(found[1], constants[:1], {}) if found else None
+    if isinstance(node, ast.Tuple) and node.elts:
+        node = node.elts[0]
     if not isinstance(node, ast.Call):
         return None
     inner = node
@@ -46,6 +48,6 @@ def read_call(text: str) -> Call | None:
 
 def _constant(node: ast.AST) -> Any:
     try:
-        return ast.literal_eval(node)  # type: ignore[arg-type]
+        return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError):
         return None

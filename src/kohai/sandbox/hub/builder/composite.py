@@ -77,8 +77,8 @@ BUILDERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "encoder-decoder": encoder_decoder,
     "blip-2": blip2,
 }
-BACKBONES = {
-    "detr": RESNET,
+BACKBONES: dict[str, dict[str, Any]] = {
+    "detr": RESNET | {"out_features": ["stage1", "stage2", "stage3", "stage4"], "out_indices": [1, 2, 3, 4]},
     "table-transformer": RESNET,
     "conditional_detr": RESNET,
     "deformable_detr": RESNET | {"out_features": ["stage2", "stage3", "stage4"], "out_indices": [2, 3, 4]},
@@ -119,6 +119,10 @@ def mended(family: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
             "decoder_ffn_dim": 64,
             "num_queries": 100,
         }
+    if family == "qwen3_vl" and config["text_config"].get("rope_scaling", 0) is None:
+        config["text_config"]["rope_scaling"] = {"rope_type": "default", "mrope_section": [2, 1, 1]}
+    if family == "chinese_clip":
+        config.setdefault("vision_config", {})["image_size"] = 336 if "336" in name else 224
     if family == "vision-encoder-decoder":
         decoder = config["decoder"]
         config["is_encoder_decoder"] = True
@@ -127,3 +131,37 @@ def mended(family: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
         if config["encoder"]["model_type"] == "donut-swin":
             config["encoder"] |= {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "hidden_size": 32}
     return config
+
+
+def with_words(family: str, name: str, config: dict[str, Any], words: Any) -> None:
+    """Numbers of tokens that the tokenizer does not name: BLIP's, an image's place, languages."""
+    if family == "blip":
+        text = config["text_config"]
+        text |= {"vocab_size": len(words) + 2, "bos_token_id": len(words), "eos_token_id": words.sep_token_id}
+        text |= {"sep_token_id": words.sep_token_id, "pad_token_id": words.pad_token_id}
+    if family == "whisper":
+        config["decoder_start_token_id"] = words.convert_tokens_to_ids("<|startoftranscript|>")
+    if family == "blip-2":
+        text = config["text_config"]
+        text["vocab_size"] = len(words) + 1
+        config["image_token_index"] = len(words)
+        if "t5" in name.lower():
+            text["bos_token_id"] = 1
+    if family == "m2m_100" and hasattr(words, "lang_token_to_id"):
+        config["vocab_size"] = max(*words.lang_token_to_id.values(), len(words)) + 9
+    if family == "encoder-decoder" or config.get("decoder", {}).get("model_type") == "bert":
+        numbers = {"decoder_start_token_id": words.cls_token_id, "eos_token_id": words.sep_token_id}
+        config |= numbers | {"pad_token_id": words.pad_token_id, "vocab_size": len(words)}
+
+
+def start(family: str, model: Any, words: Any) -> None:
+    """Where two BERTs, or a picture's reader, begin to write."""
+    settings = getattr(model, "generation_config", None)
+    if settings is None or words is None or family not in ("encoder-decoder", "vision-encoder-decoder"):
+        return
+    first = [words.cls_token_id, words.bos_token_id, words.eos_token_id]
+    settings.decoder_start_token_id = next(number for number in first if number is not None)
+    settings.eos_token_id = words.eos_token_id if words.eos_token_id is not None else words.sep_token_id
+    settings.pad_token_id = words.pad_token_id if words.pad_token_id is not None else settings.eos_token_id
+    model.config.decoder_start_token_id = settings.decoder_start_token_id
+    model.config.pad_token_id = settings.pad_token_id

@@ -18,7 +18,10 @@ FEATURES = (
     (r"iris", IRIS),
     (r"titanic|tatanic", ["Pclass", "Sex", "Age", "SibSp", "Parch", "Fare"]),
     (r"tip", ["total_bill", "sex", "smoker", "day", "time", "size"]),
-    (r"housing|california", ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"]),
+    (
+        r"housing|california",
+        ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"],
+    ),
 )
 N_ROWS = 40
 

@@ -6,6 +6,7 @@ import re
 
 BY_NAME: tuple[tuple[str, str], ...] = (
     # Names that hold the name of another family come first.
+    (r"distilgpt", "gpt2"),
     (r"vit-?gpt2|trocr|manga-ocr|donut|mmt-en-de", "vision-encoder-decoder"),
     (r"layoutxlm|layoutlmv2", "layoutlmv2"),
     (r"layoutlmv3|layoutlmx|eurocorp", "layoutlmv3"),
@@ -111,8 +112,11 @@ BY_NAME: tuple[tuple[str, str], ...] = (
     (r"mdeberta|deberta-v[23]|deberta.*v3", "deberta-v2"),
     (r"deberta", "deberta"),
     (r"distilbart", "bart"),
-    (r"distil-?roberta|tinyroberta|xlm-?roberta|xlm-r-|multilingual-e5|paraphrase-multilingual-mpnet|punctuat"
-     r"|xnli-anli|bge-m3", "roberta?"),
+    (
+        r"distil-?roberta|tinyroberta|xlm-?roberta|xlm-r-|multilingual-e5|paraphrase-multilingual-mpnet|punctuat"
+        r"|xnli-anli|bge-m3",
+        "roberta?",
+    ),
     (r"bertweet", "bertweet?"),
     (r"camembert", "camembert"),
     (r"roberta|simcse-roberta|codeberta|codebert-|unixcoder|chatgpt-detector|parrot_(adequacy|fluency)", "roberta"),

@@ -27,7 +27,11 @@ AUTO = {
         "AutoModelForSemanticSegmentation",
     ),
     "depth-estimation": ("AutoModelForDepthEstimation",),
-    "visual-question-answering": ("AutoModelForVisualQuestionAnswering", "AutoModelForVision2Seq", "AutoModelForCausalLM"),
+    "visual-question-answering": (
+        "AutoModelForVisualQuestionAnswering",
+        "AutoModelForVision2Seq",
+        "AutoModelForCausalLM",
+    ),
     "document-question-answering": ("AutoModelForDocumentQuestionAnswering", "AutoModelForVision2Seq"),
     "image-to-text": ("AutoModelForVision2Seq", "AutoModelForImageTextToText", "AutoModelForCausalLM"),
     "image-text-to-text": ("AutoModelForImageTextToText", "AutoModelForVision2Seq"),
@@ -68,6 +72,7 @@ OWN = {
     "blip-2": "Blip2ForConditionalGeneration",
     "speech_to_text": "Speech2TextForConditionalGeneration",
     "sam": "SamModel",
+    "visual_bert": "VisualBertForQuestionAnswering",
     "superglue": "SuperGlueForKeypointMatching",
 }
 """Families whose repositories hold one class whatever is done with them."""

@@ -6,19 +6,20 @@ import re
 
 COCO = (
     "N/A,person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,N/A,stop sign,"
-    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,N/A,backpack,umbrella,N/A,N/A,handbag,"
-    "tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,"
-    "bottle,N/A,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,"
-    "chair,couch,potted plant,bed,N/A,dining table,N/A,N/A,toilet,N/A,tv,laptop,mouse,remote,keyboard,cell phone,microwave,"
-    "oven,toaster,sink,refrigerator,N/A,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
+    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,N/A,backpack,umbrella,N/A,"
+    "N/A,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,"
+    "surfboard,tennis racket,bottle,N/A,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,"
+    "broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,N/A,dining table,N/A,N/A,toilet,"
+    "N/A,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,N/A,book,clock,"
+    "vase,scissors,teddy bear,hair drier,toothbrush"
 ).split(",")
 CITYSCAPES = (
-    "road,sidewalk,building,wall,fence,pole,traffic light,traffic sign,vegetation,terrain,sky,person,rider,car,truck,bus,"
-    "train,motorcycle,bicycle"
+    "road,sidewalk,building,wall,fence,pole,traffic light,traffic sign,vegetation,terrain,sky,person,rider,"
+    "car,truck,bus,train,motorcycle,bicycle"
 ).split(",")
 CLOTHES = (
-    "Background,Hat,Hair,Sunglasses,Upper-clothes,Skirt,Pants,Dress,Belt,Left-shoe,Right-shoe,Face,Left-leg,Right-leg,"
-    "Left-arm,Right-arm,Bag,Scarf"
+    "Background,Hat,Hair,Sunglasses,Upper-clothes,Skirt,Pants,Dress,Belt,Left-shoe,Right-shoe,Face,Left-leg,"
+    "Right-leg,Left-arm,Right-arm,Bag,Scarf"
 ).split(",")
 IMAGENET = "tench,goldfish,great white shark,tiger shark,hammerhead,electric ray,stingray,cock,hen,ostrich".split(",")
 ADE20K = "wall,building,sky,floor,tree,ceiling,road,bed,windowpane,grass,cabinet,sidewalk,person,earth,door".split(",")
@@ -27,9 +28,9 @@ KINETICS = "abseiling,air drumming,answering questions,applauding,applying cream
 UCF101 = "ApplyEyeMakeup,ApplyLipstick,Archery,BabyCrawling,BalanceBeam,BandMarching,BaseballPitch".split(",")
 KEYWORDS = "yes,no,up,down,left,right,on,off,stop,go,_silence_,_unknown_".split(",")
 GO_EMOTIONS = (
-    "admiration,amusement,anger,annoyance,approval,caring,confusion,curiosity,desire,disappointment,disapproval,disgust,"
-    "embarrassment,excitement,fear,gratitude,grief,joy,love,nervousness,optimism,pride,realization,relief,remorse,"
-    "sadness,surprise,neutral"
+    "admiration,amusement,anger,annoyance,approval,caring,confusion,curiosity,desire,disappointment,"
+    "disapproval,disgust,embarrassment,excitement,fear,gratitude,grief,joy,love,nervousness,optimism,pride,"
+    "realization,relief,remorse,sadness,surprise,neutral"
 ).split(",")
 CONLL = "O,B-MISC,I-MISC,B-PER,I-PER,B-ORG,I-ORG,B-LOC,I-LOC".split(",")
 LANGUAGES = "ja,nl,ar,pl,de,it,pt,tr,es,hi,el,ur,bg,en,fr,zh,ru,th,sw,vi".split(",")
@@ -81,7 +82,14 @@ BY_NAME: tuple[tuple[str, list[str]], ...] = (
     (r"table-transformer-detection", ["table", "table rotated"]),
     (
         r"table-transformer-structure",
-        ["table", "table column", "table row", "table column header", "table projected row header", "table spanning cell"],
+        [
+            "table",
+            "table column",
+            "table row",
+            "table column header",
+            "table projected row header",
+            "table spanning cell",
+        ],
     ),
     (r"doc-table", ["table"]),
     (r"violence|rwf2000", ["Fight", "NonFight"]),

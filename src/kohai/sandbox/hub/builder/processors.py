@@ -35,7 +35,7 @@ def _image_processor(family: str, name: str) -> Any:
     return None
 
 
-def _feature_extractor(family: str, name: str) -> Any:
+def _feature_extractor(family: str, _: str) -> Any:
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES as NAMES
 
     found = NAMES.get(family)
@@ -60,10 +60,13 @@ def _fit(processor: Any, config: Any) -> None:
     vision = getattr(config, "vision_config", None) or getattr(config, "encoder", None) or config
     side = getattr(vision, "image_size", None)
     size = getattr(processor, "size", None)
-    if not isinstance(side, int) or not isinstance(size, dict):
+    if not isinstance(side, int) or size is None:
         return
-    if set(size) >= set(SQUARE):
-        processor.size = dict(size) | dict.fromkeys(SQUARE, side)
-    elif set(size) == {"shortest_edge"} and getattr(processor, "do_center_crop", False):
-        processor.size = {"shortest_edge": side}
-        processor.crop_size = dict.fromkeys(SQUARE, side)
+    given = {key for key, value in dict(size).items() if value is not None}
+    square = dict.fromkeys(SQUARE, side)
+    if "DeiT" in type(processor).__name__ or "ChineseCLIP" in type(processor).__name__:
+        processor.size = processor.crop_size = square
+    elif given >= set(SQUARE):
+        processor.size = square
+    elif given == {"shortest_edge"} and getattr(processor, "do_center_crop", False):
+        processor.size, processor.crop_size = {"shortest_edge": side}, square

@@ -54,7 +54,7 @@ def build(name: str, endpoint: str, folder: Path) -> dict[str, Any]:
         raise LookupError(f"this transformers has no model of the type {family!r}")
     named = next((item for item in config.get("architectures") or () if hasattr(transformers, item)), None)
     if named is None:
-        named = transformers.AutoModel._model_mapping._model_mapping.get(family)  # noqa: SLF001
+        named = transformers.AutoModel._model_mapping._model_mapping.get(family)
     model_class = getattr(transformers, named)
     config_class = transformers.CONFIG_MAPPING[family]
     whole = config_class.from_dict(config).to_dict()

@@ -16,7 +16,7 @@ Write = Callable[[Path], Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of transformers, what writes its files, and its settings; `families` are the `model_type`s that use it."""
+    """A class of transformers, what writes its files, and its settings; `families`: the `model_type`s that use it."""
 
     families: str
     name: str
@@ -37,7 +37,8 @@ _END = "<|endoftext|>"
 _GPT2 = _specials(bos=_END, eos=_END, unk=_END)
 _CLIP = ("<|startoftext|>", _END)
 _CHAT = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% for message in messages %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _LLAMA_CHAT = (
@@ -56,18 +57,29 @@ _ALBERT = partial(
     control_symbols="[CLS],[SEP],[MASK]",
 )
 _LLAMA = partial(
-    v.sentencepiece, name="tokenizer.model", model_type="bpe", byte_fallback=True, unk_id=0, bos_id=1, eos_id=2, pad_id=-1
+    v.sentencepiece,
+    name="tokenizer.model",
+    model_type="bpe",
+    byte_fallback=True,
+    unk_id=0,
+    bos_id=1,
+    eos_id=2,
+    pad_id=-1,
 )
 
 KINDS = (
     Kind(
-        "bert electra mobilebert squeezebert convbert visual_bert vilt align chinese_clip blip bridgetower "
-        "grounding-dino",
+        "bert electra mobilebert squeezebert convbert visual_bert vilt align chinese_clip bridgetower grounding-dino",
         "BertTokenizer",
         v.wordpiece,
         _BERT | {"do_lower_case": True},
     ),
-    Kind("git", "BertTokenizer", v.wordpiece, _BERT | {"do_lower_case": True}),
+    Kind(
+        "git blip",
+        "BertTokenizer",
+        v.wordpiece,
+        _BERT | {"do_lower_case": True, "model_input_names": ["input_ids", "attention_mask"]},
+    ),
     Kind("distilbert", "DistilBertTokenizer", v.wordpiece, _BERT | {"do_lower_case": True}),
     Kind("dpr", "DPRQuestionEncoderTokenizer", v.wordpiece, _BERT | {"do_lower_case": True}),
     Kind("layoutlm", "LayoutLMTokenizer", v.wordpiece, _BERT | {"do_lower_case": True}),
@@ -86,6 +98,7 @@ KINDS = (
     ),
     Kind("roberta data2vec-text", "RobertaTokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART),
     Kind("bart", "BartTokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART, 1024),
+    Kind("tapex", "TapexTokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART, 1024),
     Kind("longformer", "LongformerTokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART, 4096),
     Kind("led", "LEDTokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART, 16384),
     Kind("layoutlmv3", "LayoutLMv3Tokenizer", partial(v.byte_bpe, first=_ROBERTA, last=("<mask>",)), _BART),
@@ -186,6 +199,13 @@ KINDS = (
         _specials(bos="<s>", eos="</s>", sep="</s>", unk="<unk>", pad="<pad>"),
         1024,
     ),
+    Kind(
+        "siglip",
+        "SiglipTokenizer",
+        partial(v.sentencepiece, name="spiece.model", pad_id=0, eos_id=1, unk_id=2, bos_id=-1),
+        _specials(eos="</s>", unk="<unk>", pad="</s>") | {"model_input_names": ["input_ids"]},
+        64,
+    ),
     Kind("marian", "MarianTokenizer", v.marian, _specials(eos="</s>", unk="<unk>", pad="<pad>")),
     Kind(
         "pegasus bigbird_pegasus",
@@ -198,7 +218,13 @@ KINDS = (
         "big_bird",
         "BigBirdTokenizer",
         partial(
-            v.sentencepiece, name="spiece.model", pad_id=0, eos_id=1, bos_id=2, unk_id=3, control_symbols="[SEP],[MASK],[CLS]"
+            v.sentencepiece,
+            name="spiece.model",
+            pad_id=0,
+            eos_id=1,
+            bos_id=2,
+            unk_id=3,
+            control_symbols="[SEP],[MASK],[CLS]",
         ),
         _specials(bos="<s>", eos="</s>", unk="<unk>", pad="<pad>", sep="[SEP]", mask="[MASK]", cls="[CLS]"),
         4096,
@@ -249,9 +275,7 @@ KINDS = (
     Kind(
         "speecht5",
         "SpeechT5Tokenizer",
-        partial(
-            v.sentencepiece, name="spm_char.model", model_type="char", bos_id=0, pad_id=1, eos_id=2, unk_id=3
-        ),
+        partial(v.sentencepiece, name="spm_char.model", model_type="char", bos_id=0, pad_id=1, eos_id=2, unk_id=3),
         _specials(bos="<s>", eos="</s>", unk="<unk>", pad="<pad>"),
         600,
     ),
@@ -273,8 +297,17 @@ KINDS = (
     Kind("canine", "CanineTokenizer", lambda _: None, {}, 2048),
 )
 OF_FAMILY = {family: kind for kind in KINDS for family in kind.families.split()}
-SLOW_ONLY = ("BlenderbotSmallTokenizer",)  # its fast form cannot be saved
+SLOW_ONLY = ("BlenderbotSmallTokenizer", "TapexTokenizer")  # their fast form cannot be saved, or is another class
 CASED = ("-cased", "ner", "biobert", "clinicalbert", "beto", "finbert-tone-cased")
+
+
+def available(family: str) -> str:
+    """The same family, or one that this version of transformers has instead of its tokenizer."""
+    import transformers
+
+    if family == "tapex" and not hasattr(transformers, "TapexTokenizer"):
+        return "bart"
+    return family
 
 
 def make(family: str, folder: Path, cased: bool | None = None, max_length: int | None = None) -> Any:

@@ -39,6 +39,7 @@ ALIKE = (  # names whose tokenizer is of another kind than their family's
     (r"trocr-small|donut|ocr-docvqa", "xlm-roberta"),
     (r"trocr", "roberta"),
     (r"vit-?gpt2", "gpt2"),
+    (r"tapex|omnitab", "tapex"),
     (r"manga-ocr|bert2bert|bertshared", "bert"),
     (r"blip2-(flan-)?t5|blip2-flan", "t5"),
     (r"blip2|blip-2", "opt"),
@@ -73,12 +74,14 @@ def build(name: str, task: str, call: str, model_type: str, folder: Path) -> dic
     words = words_of(name, family, model_class, task, folder)
     if words is not None:
         fit(config, words, family)
+        composite.with_words(family, name, config, words)
     name_classes(config, name, task, model_class)
     torch.manual_seed(0)
     config_class = model_class.config_class
     made = config_class.from_dict(config)
     model = model_class(made).eval()
     finish(model, words, family)
+    composite.start(family, model, words)
     model.save_pretrained(str(folder), safe_serialization=True)
     processors.write(family, model.config, folder, name)
     if family == "whisper":
@@ -106,6 +109,7 @@ def words_of(name: str, family: str, model_class: Any, task: str, folder: Path) 
     """The tokenizer, written and loaded; None where the model reads no text."""
     text = name.lower()
     kind = next((found for pattern, found in ALIKE if re.search(pattern, text)), family)
+    kind = tokenizer.available(kind)
     if kind not in tokenizer.OF_FAMILY and kind != "whisper":
         return None
     is_speech = kind in tokenizer.OF_FAMILY and tokenizer.OF_FAMILY[kind].name == "Wav2Vec2CTCTokenizer"

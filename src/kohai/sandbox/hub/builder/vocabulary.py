@@ -90,7 +90,8 @@ def _byte_pieces() -> tuple[list[str], list[tuple[str, str]]]:
     tokenizer = ByteLevelBPETokenizer()
     tokenizer.train_from_iterator(corpus.lines(), vocab_size=N_PIECES, show_progress=False)
     saved = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in saved["merges"]]
+    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in saved["merges"]]
+    merges = [(left, right) for left, right in pairs]
     return sorted(saved["vocab"], key=saved["vocab"].get), merges
 
 
