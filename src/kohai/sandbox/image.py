@@ -25,6 +25,7 @@ from kohai.config import problems_of, read_yaml
 from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
+FILES = (".yaml", ".yml")  # other names are those of images that ship with Kohai
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 WITHOUT_PACKAGES = "-S"
@@ -76,7 +77,7 @@ def load_spec(name: str) -> tuple[ImageSpec, Path]:
         DataError: no such image, or the file is not one; lists every mistake.
     """
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in FILES:
         shipped = resources.files("kohai") / "images"
         path = Path(str(shipped / f"{name}.yaml"))
         if not path.is_file():
@@ -92,6 +93,19 @@ def load_spec(name: str) -> tuple[ImageSpec, Path]:
     except ValidationError as error:
         problems = "".join(f"\n  {problem}" for problem in problems_of(error, ImageSpec))
         raise DataError(f"{path}: not an image:{problems}") from None
+
+
+def named_files(name: str) -> list[Path]:
+    """The file of an image, and the files and folders that it names; none of one that ships with Kohai.
+
+    Raises:
+        DataError: it is not an image.
+    """
+    spec, folder = load_spec(name)
+    if Path(name).suffix not in FILES:
+        return []
+    named = (spec.lock, spec.warmup, spec.files, *spec.paths)
+    return [Path(name), *(folder / path for path in named if path is not None)]
 
 
 def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:

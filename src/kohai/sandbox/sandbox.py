@@ -18,11 +18,11 @@ import random
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
@@ -34,6 +34,9 @@ from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
+
+if TYPE_CHECKING:
+    from kohai.sandbox.cluster import Cluster
 
 TRIES = 2  # of a program whose environment failed
 HARNESS = 1  # raised when the same program may get another outcome
@@ -71,7 +74,7 @@ class Sandbox:
 
     Raises:
         DataError: an image or a path that is none.
-        ToolError: the image is not built.
+        ToolError: the image is not built, or `config.engine` is ray and no cluster can be had.
     """
 
     def __init__(self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None) -> None:
@@ -82,7 +85,10 @@ class Sandbox:
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
         self._ledger = Ledger(config.cache) if config.cache else None
-        self._finalizer = weakref.finalize(self, _clear, self._layout, (self._workers, self._cold), self._ledger)
+        self._cluster = _open_cluster(config, self.image, paths, state)
+        self._finalizer = weakref.finalize(
+            self, _clear, self._layout, (self._workers, self._cold), self._ledger, self._cluster
+        )
         self._lock = threading.Lock()
         self._layers: Layers | None = None
 
@@ -116,26 +122,35 @@ class Sandbox:
         self._in_force()
         width = self._config.processes or os.cpu_count() or 1
         pool = ThreadPoolExecutor(max_workers=min(width, max(1, len(programs))))
+        keys: dict[Future[Execution], str] = {}
         try:
             known = [self._remembered(program) for program in programs]
-            futures = [
-                pool.submit(self._run_one, program, key)
-                for program, (key, found) in zip(programs, known, strict=True)
-                if found is None
-            ]
-            n_known = len(programs) - len(futures)
+            for program, (key, found) in zip(programs, known, strict=True):
+                if found is None:
+                    keys[self._submit(program, pool)] = key
+            n_known = len(programs) - len(keys)
             if n_known and on_done is not None:
                 on_done(n_known)
-            for count, future in enumerate(as_completed(futures), n_known + 1):
-                future.result()
+            for count, future in enumerate(as_completed(keys), n_known + 1):
+                self._remember(keys[future], future.result())
                 if on_done is not None:
                     on_done(count)
-            rest = iter(futures)
+            rest = iter(keys)
             return [next(rest).result() if found is None else found for _, found in known]
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for future in keys:
+                future.cancel()
+            pool.shutdown(wait=True)
+
+    def _submit(self, program: Program, pool: ThreadPoolExecutor) -> Future[Execution]:
+        if self._cluster is None:
+            return pool.submit(self._run_one, program)
+        fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)
+        return self._cluster.submit(program, fixture)
 
     def _in_force(self) -> Layers:
+        if self._cluster is not None:
+            return self._cluster.layers()
         with self._lock:
             if self._layers is None:
                 self._layout.prepare()
@@ -176,7 +191,12 @@ class Sandbox:
         found = self._ledger.get(key)
         return key, None if found is None else Execution(**found | {"cached": True})
 
-    def _run_one(self, program: Program, key: str) -> Execution:
+    def _remember(self, key: str, execution: Execution) -> None:
+        """Keeps an outcome that is the program's own, unless a node of a cluster gave another tier than the first."""
+        if self._ledger is not None and execution.ran is not None and execution.tier == self._in_force().tier:
+            self._ledger.put(key, asdict(execution))
+
+    def _run_one(self, program: Program) -> Execution:
         layers = self._in_force()
         for _ in range(TRIES):
             execution = self._on_some_worker(program, layers, self._workers)
@@ -186,8 +206,6 @@ class Sandbox:
             cold = self._on_some_worker(program, layers, self._cold)
             if cold.ran is False:
                 execution = replace(cold, warm_kind=execution.kind)
-        if self._ledger is not None and execution.ran is not None:
-            self._ledger.put(key, asdict(execution))
         return execution
 
     def _is_checked(self, program: Program) -> bool:
@@ -308,7 +326,17 @@ def _failure(why: str, layers: Layers) -> Execution:
     return Execution(kind="sandbox_failure", blame="environment", evidence=why[:300], tier=layers.tier)
 
 
-def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None) -> None:
+def _open_cluster(config: SandboxConfig, image: Image, paths: Sequence[Path], state: str | None) -> Cluster | None:
+    if config.engine == "local":
+        return None
+    from kohai.sandbox.cluster import Cluster
+
+    return Cluster(config, image.digest, paths, state)
+
+
+def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None, cluster: Cluster | None) -> None:
+    if cluster is not None:
+        cluster.close()
     for pool in pools:
         while not pool.empty():
             pool.get_nowait().close()
