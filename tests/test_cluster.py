@@ -61,7 +61,7 @@ class GoneError(Exception):
     """The stand-in's RayError."""
 
 
-class Bug(Gone):
+class BugError(GoneError):
     """The stand-in's RayTaskError."""
 
 
