@@ -99,6 +99,7 @@ def execute(
     programs: Annotated[str, typer.Argument(metavar="FILE", help="JSON Lines; docs/sandbox.md lists the keys.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="JSON Lines: one outcome a program, in order.")],
     image: Annotated[str, typer.Option("--image", help="One that ships with Kohai, or a YAML file.")] = "plain",
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray: on a Ray cluster.")] = "local",
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="A=B", help="A setting of the section `sandbox`; repeatable.")
     ] = None,
@@ -107,7 +108,7 @@ def execute(
     from kohai.sandbox import jsonl
 
     with stoppable(sys.argv):
-        print(_json(jsonl.execute_file(programs, out, image, overrides or [])))
+        print(_json(jsonl.execute_file(programs, out, image, overrides or [], engine)))
 
 
 @image_app.command("build")

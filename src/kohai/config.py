@@ -142,6 +142,10 @@ class SandboxConfig(_Section):
     files: Positive = Field(4096, description="Files and folders it may make.")
     output_kb: Positive = Field(64, description="Output that is kept, of each stream.")
     processes: Natural = Field(0, description="Programs at a time; 0 = one per core.")
+    engine: Literal["local", "ray"] = Field("local", description="ray = on a Ray cluster (`kohai[ray]`).")
+    ray_address: str | None = Field(
+        None, description="The cluster, as `ray.init` takes it; none = one on this machine."
+    )
 
 
 class EndpointConfig(_Section):

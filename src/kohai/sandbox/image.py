@@ -27,6 +27,7 @@ from kohai.workspace import digest_path
 
 LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
 NAMED = ("lock", "warmup", "files", "catalogue")  # what an image's file names beside it
+FILES = (".yaml", ".yml")  # other names are those of images that ship with Kohai
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 WITHOUT_PACKAGES = "-S"
@@ -102,7 +103,7 @@ def load_spec(name: str) -> tuple[ImageSpec, Path]:
         DataError: no such image, or the file is not one; lists every mistake.
     """
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in FILES:
         shipped = resources.files("kohai") / "images"
         path = Path(str(shipped / f"{name}.yaml"))
         if not path.is_file():
@@ -118,6 +119,19 @@ def load_spec(name: str) -> tuple[ImageSpec, Path]:
     except ValidationError as error:
         problems = "".join(f"\n  {problem}" for problem in problems_of(error, ImageSpec))
         raise DataError(f"{path}: not an image:{problems}") from None
+
+
+def named_files(name: str) -> list[Path]:
+    """The file of an image, and the files and folders that it names; none of one that ships with Kohai.
+
+    Raises:
+        DataError: it is not an image.
+    """
+    spec, folder = load_spec(name)
+    if Path(name).suffix not in FILES:
+        return []
+    named = (*(getattr(spec, key) for key in NAMED), *spec.paths)
+    return [Path(name), *(folder / path for path in named if path is not None)]
 
 
 def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:

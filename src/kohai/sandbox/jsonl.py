@@ -29,7 +29,9 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
 LIMITS = get_args(LimitName)
 
 
-def execute_file(programs: str, out: str, image: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def execute_file(
+    programs: str, out: str, image: str, overrides: Sequence[str] = (), engine: str = "local"
+) -> dict[str, Any]:
     """Runs a file of programs; what is done is remembered, so that a stopped call goes on where it stopped.
 
     Args:
@@ -37,6 +39,7 @@ def execute_file(programs: str, out: str, image: str, overrides: Sequence[str] =
         out: where the outcomes go, whole or not at all.
         image: the environment.
         overrides: `name=value`, for settings of the section `sandbox`; `cache` is a file beside `out` by default.
+        engine: where they run: `local` or `ray`.
 
     Returns:
         Counts by blame and kind, the tier, the image's digest.
@@ -47,7 +50,7 @@ def execute_file(programs: str, out: str, image: str, overrides: Sequence[str] =
     """
     source, target = Path(programs), Path(out)
     wanted = read_programs(source)
-    settings = {"image": image, "cache": str(target.with_name(f"{target.name}.cache.sqlite"))}
+    settings = {"image": image, "engine": engine, "cache": str(target.with_name(f"{target.name}.cache.sqlite"))}
     config = override_section(SandboxConfig, settings, overrides)
     with Sandbox(config) as sandbox, progress.bar("execute", len(wanted), unit="programs") as bar:
         outcomes = sandbox.execute(wanted, lambda done: bar.advance(done - bar.done))

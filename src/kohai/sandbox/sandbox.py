@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
@@ -39,6 +39,9 @@ from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
+
+if TYPE_CHECKING:
+    from kohai.sandbox.cluster import Cluster
 
 TRIES = 2  # of a program whose environment failed
 NOT_SKEWED = frozenset({"syntax_error", "timeout", "tampering", "nonzero_exit", "crash"})  # no version mends these
@@ -79,7 +82,7 @@ class Sandbox:
 
     Raises:
         DataError: an image or a path that is none.
-        ToolError: the image is not built.
+        ToolError: the image is not built, or `config.engine` is ray and no cluster can be had.
     """
 
     def __init__(
@@ -97,9 +100,14 @@ class Sandbox:
         self._ledger = Ledger(config.cache) if config.cache else None
         self._other: Sandbox | None = None
         if config.other_image is not None:
-            plain = config.model_copy(update={"image": config.other_image, "other_image": None, "cache": None})
+            plain = config.model_copy(
+                update={"image": config.other_image, "other_image": None, "cache": None, "engine": "local"}
+            )
             self._other = Sandbox(plain, paths, state)
-        self._finalizer = weakref.finalize(self, _clear, self._layout, (self._workers, self._cold), self._ledger)
+        self._cluster = _open_cluster(config, self.image, paths, state)
+        self._finalizer = weakref.finalize(
+            self, _clear, self._layout, (self._workers, self._cold), self._ledger, self._cluster
+        )
         self._lock = threading.Lock()
         self._layers: Layers | None = None
 
@@ -156,21 +164,34 @@ class Sandbox:
             ToolError: nothing confines programs here, and `config.unsafe` does not allow that.
         """
         self._in_force()
-        width = self._config.processes or os.cpu_count() or 1
+        width = self._cluster.width if self._cluster else self._config.processes or os.cpu_count() or 1
         pool = ThreadPoolExecutor(max_workers=width)
         ahead: deque[Future[Execution] | Execution] = deque()
         try:
             for program in programs:
                 key, found = self._remembered(program)
-                ahead.append(pool.submit(self._run_one, program, key) if found is None else found)
+                ahead.append(self._submit(program, key, pool) if found is None else found)
                 while ahead and (len(ahead) > AHEAD * width or _is_there(ahead[0])):
                     yield _outcome(ahead.popleft())
             while ahead:
                 yield _outcome(ahead.popleft())
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for entry in ahead:
+                if isinstance(entry, Future):
+                    entry.cancel()
+            pool.shutdown(wait=True)
+
+    def _submit(self, program: Program, key: str, pool: ThreadPoolExecutor) -> Future[Execution]:
+        if self._cluster is None:
+            return pool.submit(self._run_one, program, key)
+        fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)
+        future = self._cluster.submit(program, fixture)
+        future.add_done_callback(lambda done: self._remember(key, done.result()) if not done.cancelled() else None)
+        return future
 
     def _in_force(self) -> Layers:
+        if self._cluster is not None:
+            return self._cluster.layers()
         with self._lock:
             if self._layers is None:
                 self._layout.prepare()
@@ -241,8 +262,7 @@ class Sandbox:
             if there.ran:
                 why = f"runs in {self._other.image.name}; here {execution.kind}: {execution.evidence}"
                 execution = replace(execution, kind="version_skew", evidence=why[:EVIDENCE_LIMIT])
-        if self._ledger is not None and execution.ran is not None:
-            self._ledger.put(key, asdict(execution))
+        self._remember(key, execution)
         return execution
 
     def _with_replicas(self, program: Program, layers: Layers) -> Execution:
@@ -391,7 +411,17 @@ def _let_go(workers: Workers) -> None:
             workers.get_nowait().close()
 
 
-def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None) -> None:
+def _open_cluster(config: SandboxConfig, image: Image, paths: Sequence[Path], state: str | None) -> Cluster | None:
+    if config.engine == "local":
+        return None
+    from kohai.sandbox.cluster import Cluster
+
+    return Cluster(config, image.digest, paths, state)
+
+
+def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None, cluster: Cluster | None) -> None:
+    if cluster is not None:
+        cluster.close()
     for pool in pools:
         _let_go(pool)
     layout.remove()
