@@ -122,7 +122,7 @@ while True:
     first, second = box.execute([Program("while True: pass"), Program(stubborn)])
     assert outcome(first) == outcome(second) == ("timeout", "program"), (first, second)
     assert first.cpu_ms >= 950
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
 
 
 def test_output_is_bounded(box: Sandbox) -> None:

@@ -244,6 +244,11 @@ class Sandbox:
             return key, None
         return key, Execution(**found | {"cached": True, "requests": tuple(found["requests"])})
 
+    def _remember(self, key: str, execution: Execution) -> None:
+        """Keeps an outcome that is the program's own, unless a node of a cluster gave another tier than the first."""
+        if self._ledger is not None and execution.ran is not None and execution.tier == self._in_force().tier:
+            self._ledger.put(key, asdict(execution))
+
     def _run_one(self, program: Program, key: str) -> Execution:
         """Runs a program as often as it takes: again, cold, in the other image; remembers what is its own."""
         layers = self._in_force()
