@@ -100,7 +100,9 @@ ESCAPE = {
     "keys": CALL + "print('GOT' if libc.syscall(250, 0, -3, 0) >= 0 else '')",
     "a 32 bit call": CALL + "print('GOT' if libc.syscall(0x40000000 + 39) >= 0 else '')",
     "becoming root": "import os\nos.setuid(0)\nprint('GOT')",
-    "a file for root": "import os, shutil\nshutil.copy('/usr/bin/env', 'x')\nos.chown('x', 0, 0)\nprint('GOT')",
+    "a file for root": (
+        "import os, shutil\nshutil.copy('/usr/bin/env', 'x')\nos.chown('x', 0, 0)\nprint('GOT' if os.stat('x').st_uid == 0 else '')"
+    ),
     "a device": "import os, stat\nos.mknod('sda', 0o666 | stat.S_IFBLK, os.makedev(8, 0))\nprint('GOT')",
     "the internet": "import socket\nsocket.create_connection(('1.1.1.1', 53), 1)\nprint('GOT')",
     "the internet without a connection": "import socket\ns = socket.socket(2, 2)\ns.sendto(b'x', ('1.1.1.1', 53))\nprint('GOT')",
@@ -224,8 +226,11 @@ LEAVE = {
     ),
     "a path": ("import sys\nsys.path.insert(0, '/left')", "import sys\nprint('GOT' if '/left' in sys.path else '')"),
     "a daemon": (
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(60)\n    os._exit(0)",
-        "import os\nprint('GOT' if len([p for p in os.listdir('/proc') if p.isdigit()]) > 2 else '')",
+        "import os, sys, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+        "        os.execv(sys.executable, ['left-behind', '-c', 'import time; time.sleep(60)'])\n    os._exit(0)\ntime.sleep(0.2)",
+        "import os, pathlib\nlines = []\nfor p in filter(str.isdigit, os.listdir('/proc')):\n    try:\n"
+        "        lines.append(pathlib.Path('/proc', p, 'cmdline').read_bytes())\n    except OSError:\n        pass\n"
+        "print('GOT' if any(line.startswith(b'left-behind') for line in lines) else '')",
     ),
     "a local port": (
         "import os, socket, time\ns = socket.socket()\ns.bind(('127.0.0.1', 8765))\ns.listen()\n"

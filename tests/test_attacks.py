@@ -1,4 +1,4 @@
-"""The attack suite: none succeeds where programs have namespaces of their own, and nothing of one is left."""
+"""The attack suite: none succeeds under namespaces (T2), nor under landlock and seccomp alone (T1); nothing is left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attacks
 import pytest
+from tiers import sandbox_of
 
 from kohai.config import SandboxConfig
 from kohai.records import Execution
@@ -19,11 +20,10 @@ CONFIG = SandboxConfig(cpu_seconds=1, wall_seconds=3, memory_mb=256, file_mb=4, 
 GROUPS = {name: getattr(attacks, name) for name in ("READ", "WRITE", "KILL", "ESCAPE", "FORGE", "FILL", "EXHAUST")}
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
-    with Sandbox(CONFIG) as found:
-        if found.describe()["tier"] != "T2":
-            pytest.skip("no namespaces here")
+@pytest.fixture(scope="module", params=["T2", "T1"])
+def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A sandbox of each tier that confines."""
+    with sandbox_of(request.param, CONFIG) as found:
         yield found
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kohai.sandbox.classify import Sighting, classify
+from kohai.sandbox.known import is_known
 
 LIBRARY = "/usr/lib/python3/somelib.py"
 
@@ -40,6 +43,8 @@ def outcome(seen: Sighting) -> tuple[str, str]:
         (raised("OperationalError", "no such table: orders"), "unknown_resource"),
         (raised("RepositoryNotFoundError", "404 Client Error"), "unknown_resource"),
         (raised("NotFound", "no item 'X'", mro=("LookupError",)), "runtime_error"),
+        (raised("HTTPError", "HTTP Error 404: Not Found", mro=("URLError", "OSError")), "runtime_error"),
+        (raised("HTTPError", "424 Client Error: Failed Dependency", mro=("URLError", "OSError")), "runtime_error"),
         (raised("AttributeError", "x was removed in version 5"), "version_skew"),
     ],
 )
@@ -52,7 +57,7 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
     ("seen", "expected"),
     [
         (
-            raised("ModuleNotFoundError", "", mro=("ImportError",), name="sklearn.svm"),
+            raised("ModuleNotFoundError", "", mro=("ImportError",), name="sklearn"),
             ("missing_dependency", "environment"),
         ),
         (
@@ -64,7 +69,15 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
         (raised("gaierror", "Temporary failure in name resolution", mro=("OSError",)), ("no_network", "environment")),
         (raised("OSError", "unreachable", errno=101), ("no_network", "environment")),
         (raised("RuntimeError", "Found no NVIDIA driver on your system"), ("no_gpu", "environment")),
-        (raised("HTTPError", "424 Client Error: Failed Dependency"), ("missing_weights", "environment")),
+        (
+            replace(raised("HTTPError", "424 Client Error: Failed Dependency"), requests=("GET /api/models/a 424",)),
+            ("missing_weights", "environment"),
+        ),
+        (raised("URLError", "timed out", mro=("OSError",)), ("no_network", "environment")),
+        (
+            raised("ConnectError", "[Errno -2] Name or service not known", mro=("TransportError", "HTTPError")),
+            ("no_network", "environment"),
+        ),
         (raised("MemoryError"), ("out_of_memory", "undecided")),
         (raised("PermissionError", "denied", mro=("OSError",), errno=13), ("forbidden", "undecided")),
         (
@@ -131,3 +144,13 @@ def test_fork_limits() -> None:
 def test_endings(seen: Sighting, expected: tuple[str, str]) -> None:
     """Exit statuses, signals, clocks and channels, whatever the program says of itself."""
     assert outcome(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "real"),
+    [(name, True) for name in ("sklearn", "cv2", "PIL", "pyannote", "tensorflow", "yaml", "google.cloud")]
+    + [(name, False) for name in ("zzqq_not_a_pkg_9", "utils", "some_module", "transformers.sentiment", "google.clod")],
+)
+def test_real_packages_are_known(name: str, real: bool) -> None:
+    """By the name that one imports; not what looks like one, nor what a program means as a file of its own."""
+    assert is_known(name) is real

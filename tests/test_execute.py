@@ -152,7 +152,7 @@ def test_bad_images(tmp_path: Path, text: str, message: str) -> None:
 
 def test_unknown_images(tmp_path: Path) -> None:
     """A name that ships with nobody, a file that is not there, an interpreter that is not on the path."""
-    with pytest.raises(DataError, match="no image 'plane'; those that ship are plain"):
+    with pytest.raises(DataError, match="no image 'plane'; those that ship are hub, hub5, plain, stockroom"):
         Sandbox(config(image="plane"))
     with pytest.raises(DataError, match="cannot be read"):
         Sandbox(config(image=str(tmp_path / "none.yaml")))
@@ -212,3 +212,40 @@ def test_bad_settings(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("")
     with pytest.raises(ConfigError, match="wallseconds: unknown key; did you mean 'wall_seconds'"):
         jsonl.execute_file(str(tmp_path / "in.jsonl"), str(tmp_path / "o"), "plain", ["wallseconds=3"])
+
+
+def test_the_examples_own_image_runs_its_references(tmp_path: Path) -> None:
+    """`--image stockroom`: each reference of `dev`, from its fixture, has the effect that the task records."""
+    folder = Path("examples/stockroom/tasks").resolve()
+    tasks = [json.loads(line) for line in (folder / "dev.jsonl").read_text().splitlines()][:40]
+    programs = [{"code": task["reference"], "fixtures": str(folder / task["fixture"])} for task in tasks]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(program) + "\n" for program in programs))
+    jsonl.execute_file(str(path), str(tmp_path / "o.jsonl"), "stockroom", ["cold_share=0.5"])
+    outcomes = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [outcome["kind"] for outcome in outcomes] == ["ok"] * 40
+    assert [outcome["state"] for outcome in outcomes] == [task["effect"]["state"] for task in tasks]
+    assert not any(outcome["warm_kind"] for outcome in outcomes)
+
+
+def test_what_runs_with_other_versions_is_version_skew(tmp_path: Path) -> None:
+    """Two images with two versions of a package: what is right for the other one only, and what is for none."""
+    for version, text in (("old", "def rows(): return 1"), ("new", "def lines(): return 2")):
+        (tmp_path / version / "table").mkdir(parents=True)
+        (tmp_path / version / "table" / "__init__.py").write_text(text)
+        (tmp_path / f"{version}.yaml").write_text(f"name: {version}\npaths: [{version}/table]\n")
+    codes = [
+        "import table\ntable.lines()",
+        "import table\ntable.rows()",
+        "import table\ntable.cells()",
+        "f(",
+        "exit(3)",
+    ]
+    images = {"image": str(tmp_path / "new.yaml"), "other_image": str(tmp_path / "old.yaml")}
+    with Sandbox(config(**images, cache=tmp_path / "c.sqlite")) as box:
+        for cached in (False, True):
+            found = box.execute([Program(code) for code in codes])
+            kinds = ["ok", "version_skew", "unknown_attribute", "syntax_error", "nonzero_exit"]
+            assert [(outcome.kind, outcome.cached) for outcome in found] == [(kind, cached) for kind in kinds]
+    assert found[1].blame == "program"
+    assert found[1].evidence.startswith("runs in old; here unknown_attribute: AttributeError")

@@ -10,54 +10,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiers import LAYERS, sandbox_of
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import Program, Sandbox, image, normal_stdout, sandbox, state_digest
+from kohai.sandbox import Program, Sandbox, cgroup, normal_stdout, sandbox, state_digest
 from kohai.sandbox.layers import Layers
 
 LIMITS = {"cpu_seconds": 1.0, "wall_seconds": 3.0, "memory_mb": 256, "file_mb": 4, "disk_mb": 16, "output_kb": 4}
 CONFIG = SandboxConfig.model_validate(LIMITS | {"processes": 2, "unsafe": True})
-LAYERS = {
-    "T2": Layers(spaces=True, landlock=True, seccomp=True),
-    "T1": Layers(landlock=True, seccomp=True),
-    "T0": Layers(),
-}
 
 
 @pytest.fixture(scope="module", params=LAYERS)
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox of each tier that this machine gives."""
-    wanted = LAYERS[request.param]
-
-    def only(works: Callable[[Layers], bool]) -> Layers:
-        if wanted.tier != "T0" and not works(wanted):
-            pytest.skip(f"this machine does not give {wanted.tier}")
-        return wanted
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "probe", only)
-        if os.getuid() == 0 and request.param != "T2":
-            patch.setattr(image, "interpreter", lambda _spec: readable_python())
-        found = Sandbox(CONFIG, state="app.db")
-        found.describe()
-    with found:
+    with sandbox_of(request.param, CONFIG, state="app.db") as found:
         yield found
-
-
-def readable_python() -> Path:
-    """An interpreter that any user may read: where we are root, programs are not."""
-    for name in ("python3.11", "python3.12", "python3.13", "python3.14", "python3"):
-        for folder in ("/usr/local/bin", "/usr/bin"):
-            path = Path(folder, name)
-            if path.exists() and not str(path.resolve()).startswith("/root/"):
-                return path
-    pytest.skip("no interpreter here that nobody can read")
 
 
 def run(box: Sandbox, code: str, **rest: object) -> Execution:
@@ -88,6 +61,8 @@ def outcome(execution: Execution) -> tuple[str, str]:
         ("{}['missing']", "runtime_error", 1),
         ("def deep(): return deep()\ndeep()", "runtime_error", 1),
         ("import sqlite3\nsqlite3.connect('x').execute('select * from nowhere')", "unknown_resource", 2),
+        ("print('bye')\nexit()", "ok", None),
+        ("quit(2)", "nonzero_exit", None),
         ("raise SystemExit(4)", "nonzero_exit", None),
         ("raise SystemExit('no')", "nonzero_exit", None),
         ("import os\nos._exit(0)", "nonzero_exit", None),
@@ -231,6 +206,22 @@ def test_processes_are_bounded(box: Sandbox) -> None:
     )
     assert outcome(first) == ("runtime_error", "program")
     assert outcome(second) == ("ok", "none")
+
+
+def test_memory_of_all_processes_is_bounded(box: Sandbox) -> None:
+    """Three processes, each within its limit, together over it: some end, and no program beside or after them does."""
+    group = cgroup.make("probe")
+    if group is None:
+        pytest.skip("no control group of memory here")
+    group.close()
+    hold = "held = bytearray(150 << 20)\nfor at in range(0, len(held), 4096):\n    held[at] = 1\n"
+    code = f"import os, time\nif os.fork() == 0:\n    os.fork()\n{hold}time.sleep(0.5)"
+    hungry, after = box.execute([Program(code), Program("print(1)")])
+    assert hungry.kind in ("ok", "out_of_memory"), hungry  # ok: it was a child that the kernel chose
+    assert after.kind == "ok", after
+    code = f"import os, time\nchild = os.fork()\n{hold}print(os.wait()[1] if child else time.sleep(0.5))"
+    alone = run(box, code)
+    assert alone.stdout.endswith("9\n") or alone.kind == "out_of_memory", alone
 
 
 def test_environment_is_scrubbed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="The environments that programs run in.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
+hub_app = typer.Typer(help="The stand-in hub that programs load models from.", no_args_is_help=True)
+app.add_typer(hub_app, name="hub")
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
@@ -121,6 +123,29 @@ def image_build(
 
     with stoppable(sys.argv):
         print(image.build(name, Path(folder)))
+
+
+@hub_app.command("build")
+def hub_build(
+    catalogue: Annotated[
+        str | None, typer.Option("--catalog", metavar="FILE", help="Replaces the image's catalogue.")
+    ] = None,
+    image: Annotated[str, typer.Option("--image", help="One that ships with Kohai, or a YAML file.")] = "hub",
+    from_hub: Annotated[
+        bool, typer.Option("--from-hub", help="Fetch real configurations and tokenizers from HF_ENDPOINT.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many models.")] = None,
+    folder: Annotated[str, typer.Option("--folder", help="Where environments lie.")] = ".images",
+    as_json: AsJson = False,
+) -> None:
+    """Make the replicas of a catalogue ahead of the programs that load them, and say what they cover."""
+    from pathlib import Path
+
+    from kohai.sandbox.hub import prepare
+
+    with stoppable(sys.argv):
+        found = prepare.prepare(image, Path(folder), catalogue, from_hub, limit)
+    print(_json(found) if as_json else prepare.as_text(found))
 
 
 @config_app.command("schema")

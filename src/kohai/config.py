@@ -126,7 +126,11 @@ class SandboxConfig(_Section):
     """Where programs run, and the limits of one."""
 
     image: str = Field("plain", description="The environment: an image that ships with Kohai, or a YAML file.")
+    other_image: str | None = Field(
+        None, description="The same packages in other versions: what is at fault here and runs there is version_skew."
+    )
     images: Path = Field(Path(".images"), description="Where `kohai image build` puts environments.")
+    catalogue: Path | None = Field(None, description="Replaces the image's catalogue of the stand-in hub.")
     cache: Path | None = Field(None, description="A file that remembers outcomes; none = run everything.")
     cold_share: Share = Field(0.03, description="Share of the programs that ran which are run again without preload.")
     unsafe: bool = Field(False, description="Run programs where nothing but limits confines them.")

@@ -120,6 +120,7 @@ class Execution:
     image: str = ""  # digest of the environment it ran in
     cached: bool = False  # not run now: the outcome of an equal run before
     warm_kind: str = ""  # where a fresh interpreter disagrees with a worker: what the worker said
+    requests: tuple[str, ...] = ()  # what services were asked, as they saw it: `GET /path 200`
 
     @property
     def ran(self) -> bool | None:

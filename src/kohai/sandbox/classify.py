@@ -35,6 +35,7 @@ class Sighting:
     cpu_ms: int = 0
     peak_bytes: int = 0
     report: Mapping[str, object] | None = None
+    starved: bool = False  # the kernel killed a process of it for want of memory
     forged: bool = False  # the report channel held something that the runner did not write
     failure: str = ""  # the sandbox's own
     code: str = ""
@@ -42,6 +43,7 @@ class Sighting:
     cpu_limit_ms: int = 0
     memory_limit_bytes: int = 0
     counts_are_own: bool = True  # the limit on processes is this program's alone
+    requests: Sequence[str] = ()  # what services were asked, as they saw it: `GET /path 200`
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,13 @@ def _ended_from_outside(seen: Sighting) -> tuple[str, Blame, str] | None:
         return "sandbox_failure", "environment", seen.failure
     if seen.forged:
         return "tampering", "program", "something else than the runner wrote to the report channel"
+    if seen.starved and seen.status != 0:
+        return "out_of_memory", "undecided", "its processes together took more memory than they may"
     if seen.full:
         return "quota", "environment", "its folder grew too large"
-    computing = seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
-    if seen.late or (seen.status in (-_number("SIGXCPU"), -_number("SIGKILL")) and computing):
+    ended_by_kernel = seen.status == -_number("SIGXCPU") and 2 * seen.cpu_ms >= seen.cpu_limit_ms  # clocks differ
+    computing = ended_by_kernel or seen.cpu_ms + TICK_MS >= seen.cpu_limit_ms
+    if seen.late or ended_by_kernel or (seen.status == -_number("SIGKILL") and computing):
         used = f"{seen.cpu_ms} ms of CPU time used, {seen.cpu_limit_ms} allowed"
         return ("timeout", "program", used) if computing else ("timeout", "undecided", f"waiting; {used}")
     if seen.status < 0:
@@ -209,7 +214,10 @@ RULES: tuple[Rule, ...] = (
     _excused(
         "missing_weights",
         "environment",
-        lambda r: r.said(r"\b424\b.*Failed Dependency|424 Client Error", also_chain=True),
+        lambda r: (
+            any(line.endswith(" 424") for line in r.sighting.requests)
+            and r.said(r"\b424\b.*Failed Dependency|424 Client Error", also_chain=True)
+        ),
     ),
     _excused(
         "out_of_memory",
@@ -234,7 +242,7 @@ RULES: tuple[Rule, ...] = (
         lambda r: (
             not r.in_program
             and (_is("ImportError")(r) or r.said(r"pip install [\w-]+"))
-            and r.said(r"requires?\b|not installed|pip install|not found in your environment", also_chain=True)
+            and r.said(r"require[sd]?\b|not installed|pip install|not found in your environment", also_chain=True)
         ),
     ),
     Rule("unknown_import", "program", _is("ImportError")),
@@ -254,6 +262,7 @@ RULES: tuple[Rule, ...] = (
         "environment",
         lambda r: (
             not _is("BrokenPipeError", "ConnectionResetError")(r)
+            and not r.types >= {"HTTPError", "URLError"}  # urllib's: somebody answered
             and (
                 _is(*NETWORK)(r)
                 or r.errno in UNREACHABLE

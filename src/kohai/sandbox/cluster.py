@@ -61,7 +61,7 @@ class Job:
 
 
 class Cluster:
-    """Runs programs on actors of a Ray cluster; `close` it at the end.
+    """Runs programs on `width` actors of a Ray cluster; `close` it at the end.
 
     Args:
         config: of the sandbox; `processes` is the number of actors, 0 = one for each core that the cluster has now.
@@ -84,8 +84,8 @@ class Cluster:
         self._layers: Layers | None = None
         self._error: BaseException | None = None
         self._closed = False
-        self._width = config.processes or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        for number in range(self._width):
+        self.width = config.processes or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        for number in range(self.width):
             threading.Thread(target=self._attend, daemon=True, name=f"kohai-actor-{number}").start()
 
     def layers(self) -> Layers:
@@ -189,7 +189,7 @@ class Cluster:
                 self._changed.wait_for(lambda: self._jobs or self._closed or self._error)
                 if self._closed or self._error:
                     return []
-                wanted = min(BATCH, -(-len(self._jobs) // (2 * self._width)))
+                wanted = min(BATCH, -(-len(self._jobs) // (2 * self.width)))
                 while self._jobs and len(taken) < wanted and not (taken and self._jobs[0].tries):
                     job = self._jobs.popleft()
                     if job.tries or job.future.set_running_or_notify_cancel():

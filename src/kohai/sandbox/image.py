@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,8 @@ from kohai.config import problems_of, read_yaml
 from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
+LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
+NAMED = ("lock", "warmup", "files", "catalogue")  # what an image's file names beside it
 FILES = (".yaml", ".yml")  # other names are those of images that ship with Kohai
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
@@ -34,6 +36,16 @@ import json, sys, sysconfig
 folders = [sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib")]
 print(json.dumps({"version": sys.version.split()[0], "folders": folders}))
 """
+
+
+class ServiceSpec(BaseModel):
+    """An ASGI application that the programs of an image reach at `http://127.0.0.1:<port>`, fresh for each program."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    app: str = Field(pattern=r"^[\w.]+:[\w.]+$", description="Where it is: package.module:attribute.")
+    port: int = Field(ge=1024, le=65535)
 
 
 class ImageSpec(BaseModel):
@@ -48,14 +60,23 @@ class ImageSpec(BaseModel):
     preload: tuple[str, ...] = Field((), description="Modules that a worker imports once.")
     warmup: Path | None = Field(None, description="A script that a worker runs once after its imports.")
     environment: Mapping[str, str] = Field({}, description="Variables that every program sees.")
-    files: Path | None = Field(None, description="A folder whose content every program finds in its own.")
+    files: Path | None = Field(None, description="A folder whose content every program finds in its own, or a `*.sql`.")
+    state: str | None = Field(None, description="The database that a `*.sql` makes; outcomes tell its final content.")
+    services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
+    limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Limits of its programs, where the configuration names none."
+    )
+    catalogue: Path | None = Field(
+        None, description="Catalogue of the stand-in hub that its programs reach; none = no hub."
+    )
 
 
 @dataclass(frozen=True)
 class Image:
     """An image that is there: ready to run programs.
 
-    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice.
+    `folders` are what its interpreter must be able to read; `digest` changes with anything that a program can notice,
+    `recipe` with anything that its environment is made from (empty where it needs none).
     """
 
     name: str
@@ -67,7 +88,12 @@ class Image:
     warmup: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
+    state: str | None = None
+    services: tuple[ServiceSpec, ...] = ()
+    limits: Mapping[LimitName, float] = field(default_factory=dict)
+    catalogue: Path | None = None
     digest: str = ""
+    recipe: str = ""
 
 
 def load_spec(name: str) -> tuple[ImageSpec, Path]:
@@ -104,7 +130,7 @@ def named_files(name: str) -> list[Path]:
     spec, folder = load_spec(name)
     if Path(name).suffix not in FILES:
         return []
-    named = (spec.lock, spec.warmup, spec.files, *spec.paths)
+    named = (*(getattr(spec, key) for key in NAMED), *spec.paths)
     return [Path(name), *(folder / path for path in named if path is not None)]
 
 
@@ -121,39 +147,49 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         ToolError: it is not built.
     """
     spec, folder = load_spec(name)
-    places = [*(folder / path for path in spec.paths), *paths]
+    places = list(dict.fromkeys(path.resolve() for path in (*(folder / path for path in spec.paths), *paths)))
     for place in places:
         if not place.is_dir():
             raise DataError(f"package path {place}: no such folder")
+    named = {key: folder / path for key in NAMED if (path := getattr(spec, key)) is not None}
+    for key, path in named.items():
+        if not path.exists():
+            raise DataError(f"image {spec.name}: {key}: {path} is not there")
     python = interpreter(spec)
-    facts = ask(python)
     flags: tuple[str, ...] = FLAGS
-    digest = recipe_digest(spec, folder, facts["version"])
+    recipe = ""
     if spec.lock is None:
         flags = (*FLAGS, WITHOUT_PACKAGES)
-        home = None
     else:
-        home = built / f"{spec.name}-{digest[:12]}"
+        home, recipe = _place(spec, folder, built)
         if not (home / MARK).is_file():
             raise ToolError(f"the image {spec.name} is not built; run `kohai image build {name}`")
         python = home / "bin" / "python"
-        facts = ask(python)
+    facts = ask(python)
+    parts = [spec.model_dump_json(), facts["version"], *map(digest_path, [*places, *named.values()])]
     return Image(
         name=spec.name,
         interpreter=python,
         flags=flags,
         folders=tuple(_distinct([*facts["folders"], str(python.parent), str(python.resolve().parent)])),
-        paths=tuple(place.resolve() for place in places),
+        paths=tuple(places),
         preload=spec.preload,
-        warmup=(folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else "",
+        warmup=named["warmup"].read_text(encoding="utf-8") if "warmup" in named else "",
         environment=spec.environment,
-        files=folder / spec.files if spec.files else None,
-        digest=hashlib.sha256("".join([digest, *map(digest_path, places)]).encode()).hexdigest(),
+        files=named.get("files"),
+        state=spec.state,
+        services=spec.services,
+        limits=spec.limits,
+        catalogue=named.get("catalogue"),
+        digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        recipe=recipe,
     )
 
 
 def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     """Makes an image's virtual environment; nothing is done where it is there.
+
+    pip adds to the pinned packages only what they need on this machine and the lock does not name (torch's, for a GPU).
 
     Args:
         name: of one that ships, or a YAML file.
@@ -171,17 +207,16 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     python = interpreter(spec)
     if spec.lock is None:
         return python.parent
-    digest = recipe_digest(spec, folder, ask(python)["version"])
-    home = built / f"{spec.name}-{digest[:12]}"
+    home, recipe = _place(spec, folder, built)
     if (home / MARK).is_file():
         return home
     shutil.rmtree(home, ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
     _call([str(python), "-m", "venv", str(home)], f"image {spec.name}: its environment cannot be made")
-    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     _call([*pip, *arguments, "-r", str(folder / spec.lock)], f"image {spec.name}: pip failed")
     _call([str(home / "bin" / "python"), "-m", "compileall", "-q", str(home / "lib")], "", check=False)
-    (home / MARK).write_text(json.dumps({"name": spec.name, "digest": digest}), encoding="utf-8")
+    (home / MARK).write_text(json.dumps({"name": spec.name, "recipe": recipe}), encoding="utf-8")
     return home
 
 
@@ -206,15 +241,14 @@ def ask(python: Path) -> dict[str, Any]:
     return found
 
 
-def recipe_digest(spec: ImageSpec, folder: Path, version: str) -> str:
-    """Of all that the image's file, and the files it names, say."""
-    parts = [spec.model_dump_json(), version]
-    for path in (spec.lock, spec.warmup, spec.files):
-        if path is not None:
-            if not (folder / path).exists():
-                raise DataError(f"image {spec.name}: {folder / path} is not there")
-            parts.append(digest_path(folder / path))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
+    """Where an image's environment belongs, and the digest of what it is made from: its lock, and the interpreter."""
+    assert spec.lock is not None
+    if not (folder / spec.lock).is_file():
+        raise DataError(f"image {spec.name}: lock: {folder / spec.lock} is not there")
+    parts = [ask(interpreter(spec))["version"], digest_path(folder / spec.lock)]
+    recipe = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return built.absolute() / f"{spec.name}-{recipe[:12]}", recipe
 
 
 def _distinct(folders: Sequence[str]) -> list[Path]:

@@ -10,11 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kohai import progress
 from kohai.config import SandboxConfig, override_section
 from kohai.errors import DataError
+from kohai.sandbox.image import LimitName
 from kohai.sandbox.sandbox import Program, Sandbox
 from kohai.workspace import Workspace
 
@@ -25,7 +26,7 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "fixtures": str,
     "limits": dict,
 }
-LIMITS = ("cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb")
+LIMITS = get_args(LimitName)
 
 
 def execute_file(

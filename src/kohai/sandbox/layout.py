@@ -17,11 +17,15 @@ from kohai.sandbox.layers import FIRST_USER, NOBODY, Layers, is_root
 from kohai.sandbox.packages import Package
 from kohai.sandbox.worker import Worker
 
-CHILD_FILES = ("child/worker", "child/kernel", "child/program", "child/tree", "state")  # what a worker runs
+CHILD = ("worker", "keeper", "services", "frames", "own", "kernel", "program", "tree", "asgi", "hub")
+CHILD_FILES = (*(f"child/{name}" for name in CHILD), "state")  # what a worker runs
 PROCESSES = 64  # of one program
 KEPT_PROCESSES = 8  # the worker's own, which count as the program's user's
+SERVER_THREADS = 32  # of one service, which count too
 FILES = 256  # open ones
 START_SECONDS = 300.0
+HUB_PORT = 8123
+HUB = "/hub"  # where the file tree shows the replicas
 OWN_FOLDERS = {"fixtures": "fixtures", "child": "kohai"}  # and what the file tree calls them
 ETC = {
     "passwd": "user:x:{user}:{user}:user:/box:/bin/sh\n",
@@ -42,16 +46,22 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "CUDA_VISIBLE_DEVICES": "",  # nor does CUDA
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_ENDPOINT": f"http://127.0.0.1:{HUB_PORT}",
 }
 
 
 class Layout:
-    """A folder of the host that holds a sandbox's files; `remove` it at the end."""
+    """A folder of the host that holds a sandbox's files; `remove` it at the end. `hub`: a folder of replicas."""
 
-    def __init__(self, image: Image, config: SandboxConfig, state: str | None) -> None:
+    def __init__(self, image: Image, config: SandboxConfig, state: str | None, hub: Path | None = None) -> None:
         self._image = image
-        self._config = config
+        own: dict[str, float] = {
+            name: value for name, value in image.limits.items() if name not in config.model_fields_set
+        }
+        self._config = config.model_copy(update=own)
         self._state = state
+        self._hub = hub and hub.absolute()
+        self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub))
         self._numbers = itertools.count()
         self.folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
         self.folder.chmod(0o711)
@@ -75,8 +85,8 @@ class Layout:
             for place, path in enumerate(self._image.paths)
         )
 
-    def start(self, layers: Layers, preload: bool = True) -> Worker:
-        """A worker under these layers.
+    def start(self, layers: Layers, preload: bool = True, services: bool = True) -> Worker:
+        """A worker under these layers, with the image's modules, and with its services where there are namespaces.
 
         Raises:
             WorkerError: it did not become ready.
@@ -88,7 +98,7 @@ class Layout:
         if layers.spaces:
             environment |= {"HOME": "/box", "TMPDIR": "/tmp"}  # noqa: S108
         command = [str(self._image.interpreter), *self._image.flags, str(child)]
-        return Worker(command, environment, self._setup(layers, preload), folder, START_SECONDS)
+        return Worker(command, environment, self._setup(layers, preload, services), folder, START_SECONDS)
 
     def home(self) -> Path:
         """A new folder for one program, where it has no file tree of its own."""
@@ -106,19 +116,31 @@ class Layout:
         return {
             "cpu_seconds": max(1, -(-int(config.cpu_seconds * 1000) // 1000)),
             "wall_seconds": config.wall_seconds,
-            "memory_bytes": config.memory_mb << 20,
-            "file_bytes": config.file_mb << 20,
-            "disk_bytes": config.disk_mb << 20,
-            "inodes": config.files,
-            "output_bytes": config.output_kb << 10,
+            "memory_bytes": int(config.memory_mb) << 20,
+            "file_bytes": int(config.file_mb) << 20,
+            "disk_bytes": int(config.disk_mb) << 20,
+            "inodes": int(config.files),
+            "output_bytes": int(config.output_kb) << 10,
             "files": FILES,
-            "processes": PROCESSES + KEPT_PROCESSES if layers.counts_are_own else 0,
+            "processes": PROCESSES + self._kept if layers.counts_are_own else 0,
         }
 
-    def _setup(self, layers: Layers, preload: bool) -> dict[str, Any]:
+    def _services(self) -> list[dict[str, Any]]:
+        files = self._image.files
+        fixture = f"/fixtures/{self.fixtures.ready(files)[0].name}" if files else ""
+        found: list[dict[str, Any]] = [
+            {"kind": "asgi", "name": service.name, "app": service.app, "port": service.port, "fixture": fixture}
+            for service in self._image.services
+        ]
+        if self._hub is not None:
+            found.append({"kind": "hub", "name": "hub", "folder": HUB, "port": HUB_PORT, "fixture": ""})
+        return found
+
+    def _setup(self, layers: Layers, preload: bool, services: bool) -> dict[str, Any]:
         image = self._image
         shown = [(str(folder), str(folder)) for folder in image.folders]
         shown += [(str(package.source), package.inside) for package in self._packages]
+        shown += [(str(self._hub), HUB)] if self._hub and layers.spaces else []
         etc = [(str(self.folder / "etc" / name), f"/etc/{name}") for name in ETC]
         return {
             "is_root": is_root(),
@@ -136,6 +158,7 @@ class Layout:
             "paths": [package.search(layers.spaces) for package in self._packages],
             "preload": list(image.preload) if preload else [],
             "warmup": image.warmup if preload else "",
+            "services": self._services() if services and layers.spaces else [],
             "state": self._state or "",
             "limits": self.limits(layers),
         }

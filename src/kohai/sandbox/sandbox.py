@@ -4,12 +4,14 @@ A program is forked from a worker that has imported the image's modules once (`c
 system: an environment of a few variables; a folder of its own, removed afterwards; limits on CPU time, waiting, memory
 of each process, file size, open files; output kept to a bound. What else is in force is the tier (`layers.py`,
 `Sandbox.describe()`), and stands in every execution.
-Not covered: the memory of all processes of a program together, faults of the kernel, side channels; in T1 the names and
+Not covered: faults of the kernel, side channels; where no control group can be had (`cgroup.py`), the memory of all
+processes of a program together; in T1 the names and
 metadata of what the user can read; in T0 whatever the user may do.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -17,8 +19,10 @@ import queue
 import random
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +33,8 @@ from kohai.errors import DataError, ToolError
 from kohai.ledger import Ledger
 from kohai.records import Execution, Task
 from kohai.sandbox import scratch
-from kohai.sandbox.classify import Sighting, classify
+from kohai.sandbox.classify import EVIDENCE_LIMIT, Sighting, classify
+from kohai.sandbox.hub import Replicas, asked_in_vain
 from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
@@ -39,7 +44,9 @@ if TYPE_CHECKING:
     from kohai.sandbox.cluster import Cluster
 
 TRIES = 2  # of a program whose environment failed
-HARNESS = 1  # raised when the same program may get another outcome
+NOT_SKEWED = frozenset({"syntax_error", "timeout", "tampering", "nonzero_exit", "crash"})  # no version mends these
+AHEAD = 64  # programs that wait for each one that runs
+HARNESS = 3  # raised when the same program may get another outcome
 Workers = queue.LifoQueue[Worker]
 
 
@@ -70,21 +77,33 @@ class Sandbox:
         config: the limits, and which image.
         paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
             folder to put on `sys.path`.
-        state: the name of the database file whose final content is a program's state.
+        state: the name of the database file whose final content is a program's state; the image's own by default.
+        hub: what programs reach as the Hugging Face hub; the replicas of the image's catalogue by default.
 
     Raises:
         DataError: an image or a path that is none.
         ToolError: the image is not built, or `config.engine` is ray and no cluster can be had.
     """
 
-    def __init__(self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None) -> None:
+    def __init__(
+        self, config: SandboxConfig, paths: Sequence[Path] = (), state: str | None = None, hub: Replicas | None = None
+    ) -> None:
         self.image: Image = open_image(config.image, config.images, paths)
         self._config = config
-        self._layout = Layout(self.image, config, state)
-        self._state = state
+        if hub is None and (config.catalogue or self.image.catalogue):
+            hub = Replicas.open(self.image, config.images, config.catalogue)
+        self._hub = hub
+        self._state = state or self.image.state
+        self._layout = Layout(self.image, config, self._state, hub.folder if hub else None)
         self._workers: Workers = queue.LifoQueue()
         self._cold: Workers = queue.LifoQueue()  # without the image's modules
         self._ledger = Ledger(config.cache) if config.cache else None
+        self._other: Sandbox | None = None
+        if config.other_image is not None:
+            plain = config.model_copy(
+                update={"image": config.other_image, "other_image": None, "cache": None, "engine": "local"}
+            )
+            self._other = Sandbox(plain, paths, state)
         self._cluster = _open_cluster(config, self.image, paths, state)
         self._finalizer = weakref.finalize(
             self, _clear, self._layout, (self._workers, self._cold), self._ledger, self._cluster
@@ -103,50 +122,72 @@ class Sandbox:
     def close(self) -> None:
         """Ends its workers and removes its folder; using it afterwards is an error."""
         self._finalizer()
+        if self._hub is not None:
+            self._hub.close()
+        if self._other is not None:
+            self._other.close()
 
     def describe(self) -> dict[str, bool | str]:
         """What is really in force here, each layer tried out."""
         return self._in_force().describe()
 
     def execute(self, programs: Sequence[Program], on_done: Callable[[int], None] | None = None) -> list[Execution]:
-        """Runs programs, `config.processes` at a time; results in the programs' order.
+        """Runs programs; the outcomes, in the programs' order.
 
         Args:
             programs: what to run.
-            on_done: called with the number of programs that have ended, in the caller's thread.
+            on_done: called with the number of outcomes there are.
+
+        Raises:
+            As `stream`.
+        """
+        outcomes = []
+        for outcome in self.stream(programs):
+            outcomes.append(outcome)
+            if on_done is not None:
+                on_done(len(outcomes))
+        return outcomes
+
+    async def stream_async(self, programs: Iterable[Program]) -> AsyncIterator[Execution]:
+        """As `stream`, for an event loop: waiting is done in a thread."""
+        outcomes = self.stream(programs)
+        while (outcome := await asyncio.to_thread(next, outcomes, None)) is not None:
+            yield outcome
+
+    def stream(self, programs: Iterable[Program]) -> Iterator[Execution]:
+        """Runs programs as they come, `config.processes` at a time; each outcome when those before it are there.
+
+        A bounded number of programs is taken ahead, so there may be any number of them.
 
         Raises:
             DataError: a fixture cannot be made, or a module of the image cannot be imported.
             ToolError: nothing confines programs here, and `config.unsafe` does not allow that.
         """
         self._in_force()
-        width = self._config.processes or os.cpu_count() or 1
-        pool = ThreadPoolExecutor(max_workers=min(width, max(1, len(programs))))
-        keys: dict[Future[Execution], str] = {}
+        width = self._cluster.width if self._cluster else self._config.processes or os.cpu_count() or 1
+        pool = ThreadPoolExecutor(max_workers=width)
+        ahead: deque[Future[Execution] | Execution] = deque()
         try:
-            known = [self._remembered(program) for program in programs]
-            for program, (key, found) in zip(programs, known, strict=True):
-                if found is None:
-                    keys[self._submit(program, pool)] = key
-            n_known = len(programs) - len(keys)
-            if n_known and on_done is not None:
-                on_done(n_known)
-            for count, future in enumerate(as_completed(keys), n_known + 1):
-                self._remember(keys[future], future.result())
-                if on_done is not None:
-                    on_done(count)
-            rest = iter(keys)
-            return [next(rest).result() if found is None else found for _, found in known]
+            for program in programs:
+                key, found = self._remembered(program)
+                ahead.append(self._submit(program, key, pool) if found is None else found)
+                while ahead and (len(ahead) > AHEAD * width or _is_there(ahead[0])):
+                    yield _outcome(ahead.popleft())
+            while ahead:
+                yield _outcome(ahead.popleft())
         finally:
-            for future in keys:
-                future.cancel()
+            for entry in ahead:
+                if isinstance(entry, Future):
+                    entry.cancel()
             pool.shutdown(wait=True)
 
-    def _submit(self, program: Program, pool: ThreadPoolExecutor) -> Future[Execution]:
+    def _submit(self, program: Program, key: str, pool: ThreadPoolExecutor) -> Future[Execution]:
         if self._cluster is None:
-            return pool.submit(self._run_one, program)
+            return pool.submit(self._run_one, program, key)
         fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)
-        return self._cluster.submit(program, fixture)
+        future = self._cluster.submit(program, fixture)
+        future.add_done_callback(lambda done: self._remember(key, done.result()) if not done.cancelled() else None)
+        return future
 
     def _in_force(self) -> Layers:
         if self._cluster is not None:
@@ -171,7 +212,7 @@ class Sandbox:
         """Runs a program under these layers; without the image's modules, whose faults are not the layers'."""
         test = "import sqlite3, hashlib, subprocess, sys, datetime\nopen('x', 'w').write('x')\nprint('ok')"
         try:
-            worker = self._layout.start(layers, preload=False)
+            worker = self._layout.start(layers, preload=False, services=False)
         except WorkerError:
             return False
         execution = self._attempt(worker, Program(test), layers)
@@ -183,30 +224,56 @@ class Sandbox:
         if self._ledger is None:
             return "", None
         layers = self._in_force()
-        parts = [HARNESS, self.image.digest, layers.tier, layers.landlock, self._state, program.code, program.stdin]
+        other = self._other.image.digest if self._other else None
+        parts = [
+            HARNESS,
+            self.image.digest,
+            other,
+            layers.tier,
+            layers.landlock,
+            self._state,
+            program.code,
+            program.stdin,
+        ]
         parts += [sorted(program.files.items()), sorted(self._layout.limits(layers, program.limits).items())]
         if program.fixture is not None:
             parts.append(self._layout.fixtures.ready(program.fixture)[1])
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         found = self._ledger.get(key)
-        return key, None if found is None else Execution(**found | {"cached": True})
+        if found is None:
+            return key, None
+        return key, Execution(**found | {"cached": True, "requests": tuple(found["requests"])})
 
-    def _remember(self, key: str, execution: Execution) -> None:
-        """Keeps an outcome that is the program's own, unless a node of a cluster gave another tier than the first."""
-        if self._ledger is not None and execution.ran is not None and execution.tier == self._in_force().tier:
-            self._ledger.put(key, asdict(execution))
-
-    def _run_one(self, program: Program) -> Execution:
+    def _run_one(self, program: Program, key: str) -> Execution:
+        """Runs a program as often as it takes: again, cold, in the other image; remembers what is its own."""
         layers = self._in_force()
         for _ in range(TRIES):
-            execution = self._on_some_worker(program, layers, self._workers)
+            execution = self._with_replicas(program, layers)
+            if execution.kind == "sandbox_failure":
+                _let_go(self._workers)  # the next one may be as ill
             if execution.blame != "environment":
                 break
         if execution.ran and self.image.preload and self._is_checked(program):
             cold = self._on_some_worker(program, layers, self._cold)
             if cold.ran is False:
                 execution = replace(cold, warm_kind=execution.kind)
+        if self._other is not None and execution.ran is False and execution.kind not in NOT_SKEWED:
+            there = self._other._run_one(program, "")
+            if there.ran:
+                why = f"runs in {self._other.image.name}; here {execution.kind}: {execution.evidence}"
+                execution = replace(execution, kind="version_skew", evidence=why[:EVIDENCE_LIMIT])
+        self._remember(key, execution)
         return execution
+
+    def _with_replicas(self, program: Program, layers: Layers) -> Execution:
+        """Runs a program; where the hub lacked models that can be built, builds them and runs it again."""
+        tried: set[str] = set()
+        while True:
+            execution = self._on_some_worker(program, layers, self._workers)
+            wanted = asked_in_vain(execution.requests) - tried
+            if self._hub is None or not any(found.built for found in self._hub.build(sorted(wanted))):
+                return execution
+            tried |= wanted
 
     def _is_checked(self, program: Program) -> bool:
         """Whether a program that ran is run again in a fresh interpreter: a fixed share, the same for the same code."""
@@ -270,6 +337,7 @@ class Sandbox:
             status=os.waitstatus_to_exitcode(found["status"]),
             late=found["late"],
             full=found["full"],
+            starved=found.get("starved", False),
             cpu_ms=found["cpu_ms"],
             peak_bytes=found["peak"],
             report=report,
@@ -279,6 +347,7 @@ class Sandbox:
             cpu_limit_ms=int(job["limits"]["cpu_seconds"] * 1000),
             memory_limit_bytes=job["limits"]["memory_bytes"],
             counts_are_own=layers.counts_are_own,
+            requests=tuple(found.get("requests", ())),
         )
         kind, blame, evidence = classify(seen)
         told = report or {}
@@ -297,6 +366,7 @@ class Sandbox:
             peak_bytes=seen.peak_bytes,
             tier=layers.tier,
             image=self.image.digest,
+            requests=tuple(seen.requests),
         )
 
 
@@ -322,8 +392,23 @@ def read_report(data: bytes, nonce: bytes) -> tuple[dict[str, object] | None, bo
     return report, phase == "forged" or (phase == "end" and not came_to_its_end)
 
 
+def _is_there(entry: Future[Execution] | Execution) -> bool:
+    return isinstance(entry, Execution) or entry.done()
+
+
+def _outcome(entry: Future[Execution] | Execution) -> Execution:
+    return entry if isinstance(entry, Execution) else entry.result()
+
+
 def _failure(why: str, layers: Layers) -> Execution:
     return Execution(kind="sandbox_failure", blame="environment", evidence=why[:300], tier=layers.tier)
+
+
+def _let_go(workers: Workers) -> None:
+    """Closes the workers that are idle."""
+    with suppress(queue.Empty):
+        while True:
+            workers.get_nowait().close()
 
 
 def _open_cluster(config: SandboxConfig, image: Image, paths: Sequence[Path], state: str | None) -> Cluster | None:
@@ -338,8 +423,7 @@ def _clear(layout: Layout, pools: Sequence[Workers], ledger: Ledger | None, clus
     if cluster is not None:
         cluster.close()
     for pool in pools:
-        while not pool.empty():
-            pool.get_nowait().close()
+        _let_go(pool)
     layout.remove()
     if ledger is not None:
         ledger.close()

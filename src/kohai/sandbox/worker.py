@@ -6,12 +6,15 @@ import contextlib
 import marshal
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from kohai.sandbox import cgroup
 
 GRACE_SECONDS = 20.0  # the worker's own clocks come first; this one is for a worker that is gone
 PROGRAMS = 5000  # then it is replaced
@@ -29,7 +32,7 @@ class Worker:
         command: interpreter, flags and the worker's file.
         environment: all of its environment, and its programs'.
         setup: what `child/worker.py` reads first.
-        folder: its working folder; its standard error is kept there.
+        folder: its working folder, removed with it; its standard error is kept there.
         start_seconds: how long its imports may take.
 
     Raises:
@@ -57,7 +60,11 @@ class Worker:
             )
         self._left = PROGRAMS
         self.user: int = setup["nobody"]
+        self._group = cgroup.make(folder.name)
+        self._kills = 0
         try:
+            if self._group is not None:
+                self._group.add(self._process.pid)
             self._write(setup)
             ready = self._read(start_seconds)
             if "failure" in ready:
@@ -66,6 +73,7 @@ class Worker:
             self.close()
             raise
         self._memory_limit = ready["memory"] + GROWTH_BYTES
+        self._own_bytes = self._group.used() if self._group is not None else 0
 
     @property
     def is_spent(self) -> bool:
@@ -79,10 +87,15 @@ class Worker:
             WorkerError: the worker is gone; close it.
         """
         self._left -= 1
+        if self._group is not None:
+            self._group.limit(self._own_bytes + job["limits"]["memory_bytes"] + job["limits"]["disk_bytes"])
         self._write(job)
         found = self._read(job["limits"]["wall_seconds"] + GRACE_SECONDS)
         if found.get("memory", 0) > self._memory_limit:
             self._left = 0
+        if self._group is not None:
+            before, self._kills = self._kills, self._group.kills()
+            found["starved"] = self._kills > before
         return found
 
     def close(self) -> None:
@@ -94,6 +107,9 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._group is not None:
+            self._group.close()
+        shutil.rmtree(self._errors.parent, ignore_errors=True)
 
     def _write(self, value: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None

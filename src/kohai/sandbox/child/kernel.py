@@ -252,6 +252,8 @@ METADATA = {
     "futimesat": (261, 0), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
 }  # fmt: skip
+# What has no owner that ends with the program: without an IPC namespace it would be there for the next one.
+LASTING = {"shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)}
 SPECIAL = {"clone": (56, 220), "clone3": (435, 435), "ioctl": (16, 29), "socket": (41, 198)}
 NEW_SPACES = 0x7E020080  # CLONE_NEW* flags of clone
 TERMINAL_CALLS = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into somebody's terminal
@@ -262,12 +264,12 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _MACHINE, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24
 
 
-def seccomp_filter(machine: str, no_network: bool, keep_metadata: bool) -> bytes | None:
+def seccomp_filter(machine: str, spaces: bool) -> bytes | None:
     """The filter as BPF, None for a machine whose numbers are not known.
 
-    Denied calls give EPERM, `clone3` ENOSYS (so that `clone`, whose flags can be seen, is used). `no_network`: a
-    socket of the internet gives ENETUNREACH, and there is no other; else those of the internet and local ones may be
-    had. `keep_metadata`: calls that change a file's metadata do nothing.
+    Denied calls give EPERM, `clone3` ENOSYS (so that `clone`, whose flags can be seen, is used). With `spaces`, sockets
+    of the internet and local ones may be had. Without, a socket of the internet gives ENETUNREACH, there is no other,
+    what would outlive a program is denied, and calls that change a file's metadata do nothing.
     """
     if machine not in AUDIT_ARCHES:
         return None
@@ -281,7 +283,7 @@ def seccomp_filter(machine: str, no_network: bool, keep_metadata: bool) -> bytes
     ]
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]  # the x32 calls
-    for table, error in ((DENIED, EPERM), (METADATA if keep_metadata else {}, 0)):
+    for table, error in ((DENIED, EPERM), *(() if spaces else ((LASTING, EPERM), (METADATA, 0)))):
         for number in sorted({numbers[place] for numbers in table.values()} - {0}):
             code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | error)]
     code += [(_EQUAL, 0, 1, call["clone3"]), (_RETURN, 0, 0, _ERROR | ENOSYS)]
@@ -291,9 +293,7 @@ def seccomp_filter(machine: str, no_network: bool, keep_metadata: bool) -> bytes
     typed = [line for value in TERMINAL_CALLS for line in ((_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERROR | EPERM))]
     code += _where(call["ioctl"], _ARGUMENT_1, [*typed, (_RETURN, 0, 0, _ALLOW)])
     answers = (
-        dict.fromkeys(INTERNET, _ERROR | ENETUNREACH)
-        if no_network
-        else dict.fromkeys((*INTERNET, UNIX, NETLINK), _ALLOW)
+        dict.fromkeys((*INTERNET, UNIX, NETLINK), _ALLOW) if spaces else dict.fromkeys(INTERNET, _ERROR | ENETUNREACH)
     )
     families = [
         line for family, answer in answers.items() for line in ((_EQUAL, 0, 1, family), (_RETURN, 0, 0, answer))

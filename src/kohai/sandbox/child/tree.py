@@ -19,6 +19,7 @@ BOX, TMP, SHARED = "/box", "/tmp", "/dev/shm"  # noqa: S108
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/etc/ld.so.cache", "/etc/localtime")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 FIXTURES, OWN = "/fixtures", "/kohai"  # of the sandbox itself
+KEPT = "/kept"  # what a program's own folders would hide
 
 
 def build(root: str, visible: Iterable[tuple[str, str]]) -> None:
@@ -31,7 +32,10 @@ def build(root: str, visible: Iterable[tuple[str, str]]) -> None:
     for name in (BOX, TMP, SHARED):
         os.makedirs(root + name, exist_ok=True)  # noqa: PTH103
     shown: list[str] = []
-    for source, path in (*((path, path) for path in SYSTEM + DEVICES), *visible):
+    for source, path in (
+        *((path, path) for path in SYSTEM + DEVICES),
+        *((source, _place(path)) for source, path in visible),
+    ):
         if any(path == other or path.startswith(other + "/") for other in shown) or not os.path.lexists(source):
             continue
         if os.path.islink(source):  # noqa: PTH114
@@ -46,17 +50,31 @@ def build(root: str, visible: Iterable[tuple[str, str]]) -> None:
     kernel.make_root(root)
 
 
+def _place(path: str) -> str:
+    """Where a path is shown: itself, but for what lies below a folder that a program gets of its own."""
+    return KEPT + path if path.startswith((TMP + "/", SHARED + "/")) else path
+
+
+def show_hidden(visible: Iterable[tuple[str, str]]) -> None:
+    """Shows what lies below `/tmp` or `/dev/shm` again, where a new one was mounted over it."""
+    for _, path in visible:
+        if _place(path) != path and os.path.isdir(_place(path)):  # noqa: PTH112
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103
+            kernel.mount(_place(path), path, None, kernel.MS_BIND | kernel.MS_REC)
+
+
 def own_processes() -> None:
     """Shows the own process namespace in `/proc`, instead of the host's."""
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV)
 
 
-def make_room(limits: dict[str, int], fixture: str) -> None:
+def make_room(limits: dict[str, int], fixture: str, visible: Iterable[tuple[str, str]]) -> None:
     """Mounts what one program may write: `/box` over a fixture's folder, `/tmp`, `/dev/shm`."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     options = f"size={limits['disk_bytes']},nr_inodes={limits['inodes']},mode=700"
     for name in (TMP, SHARED):
         _room(name, options)
+    show_hidden(visible)
     if not fixture:
         _room(BOX, options)
         return

@@ -2,19 +2,17 @@
 
 Runs in the image's interpreter: standard library only, imports nothing of Kohai. It is started with one frame on its
 input that says how (`Setup` in `kohai.sandbox.worker`), answers `ready` or why not, and then answers each job with how
-its program ended. Frames are four bytes of length and `marshal`.
+its program ended (`frames.py`).
 
-With namespaces, four processes: the first enters them and waits; the *keeper*, process 1 of the worker's own process
-namespace, makes a box for each program: a process namespace and file tree of its own, held by a process 1 that nothing
-in the box can harm (`Box`); the *zygote*, a child of the keeper, has the modules, and forks each program into its box.
-Without namespaces there is the zygote alone.
+With namespaces: the first process enters them and waits; the *keeper* (`keeper.py`) makes a box for each program; the
+*zygote*, a child of the keeper, has the modules, and forks each program into its box; each service (`services.py`) has
+a process of its own, another child of the keeper. Without namespaces there is the zygote alone.
 """
 
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` would load `enum`
 import errno
-import marshal
 import os
 import platform
 import select
@@ -24,12 +22,14 @@ from contextlib import suppress
 
 ROOT = os.path.abspath(f"{__file__}/../../../..")  # noqa: PTH100
 sys.path.insert(0, ROOT)
-from kohai.sandbox.child import kernel, program, tree  # noqa: E402
+from kohai.sandbox.child import keeper, kernel, own, program, tree  # noqa: E402
+from kohai.sandbox.child.frames import read_frame, write_frame  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kohai.sandbox.child.keeper import Boxes
 
 CHANNEL = 1000  # where a program's report goes: above what programs close
 REPORT_LIMIT = 1 << 16
@@ -43,12 +43,12 @@ def main() -> None:
     inbox, outbox = _take_channels()
     kernel.allow_files(CHANNEL + 1)
     sys.path.remove(ROOT)
-    _hide_own_modules()
+    own.hide()
     setup = read_frame(inbox)
     assert setup is not None
     try:
         if setup["spaces"]:
-            _enter(setup, inbox, outbox)
+            keeper.enter(setup, inbox, outbox, lambda boxes: _serve(setup, inbox, outbox, boxes))
         else:
             _serve_plain(setup, inbox, outbox)
     except OSError as error:
@@ -65,222 +65,9 @@ def _take_channels() -> tuple[int, int]:
     return inbox, outbox
 
 
-def read_frame(channel: int) -> Any:
-    """The next frame, None at the end."""
-    size = _read_exactly(channel, 4)
-    if size is None:
-        return None
-    data = _read_exactly(channel, int.from_bytes(size, "big"))
-    return None if data is None else marshal.loads(data)  # noqa: S302 - written by our own
-
-
-def _read_exactly(channel: int, count: int) -> bytes | None:
-    parts = b""
-    while len(parts) < count:
-        block = os.read(channel, count - len(parts))
-        if not block:
-            return None
-        parts += block
-    return parts
-
-
-def write_frame(channel: int, value: Any) -> None:
-    """Writes one frame, whole."""
-    data = marshal.dumps(value, 4)  # what every Python from 3.4 on reads
-    data = len(data).to_bytes(4, "big") + data
-    while data:
-        data = data[os.write(channel, data) :]
-
-
 def _quit(outbox: int, why: str) -> NoReturn:
     write_frame(outbox, {"failure": why})
     os._exit(1)
-
-
-# The way in, where there are namespaces.
-
-
-def _enter(setup: dict[str, Any], inbox: int, outbox: int) -> None:
-    """Enters the namespaces; goes on as keeper in a child, and ends with it."""
-    user, group = os.getuid(), os.getgid()
-    if setup["is_root"]:
-        kernel.unshare(kernel.NEWNS)
-    else:
-        kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
-        kernel.map_user("self", user or setup["nobody"], user, group or setup["nobody"], group)
-    tree.build(setup["root"], setup["visible"])
-    if setup["is_root"]:
-        _become_nobody(setup["nobody"], inbox, outbox)
-    kernel.unshare(kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC)
-    keeper = os.fork()
-    if keeper:
-        os.close(inbox)
-        os.close(outbox)
-        os.waitpid(keeper, 0)
-        os._exit(0)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    tree.own_processes()
-    kernel.raise_loopback()
-    room = f"size={setup['limits']['disk_bytes']},mode=700"
-    kernel.mount("tmpfs", tree.TMP, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, room)  # for the imports
-    os.chdir(tree.TMP)
-    _keep(setup, inbox, outbox)
-
-
-def _become_nobody(nobody: int, inbox: int, outbox: int) -> None:
-    """Gives root up: goes on in a child whose user namespace knows one user, who is nobody outside."""
-    waiting, go = os.pipe()
-    told, tell = os.pipe()
-    child = os.fork()
-    if child:
-        os.read(told, 1)
-        kernel.map_user(str(child), nobody, nobody, nobody, nobody)
-        os.write(go, b"!")
-        os.close(inbox)
-        os.close(outbox)
-        os.waitpid(child, 0)
-        os._exit(0)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setgroups([])
-    kernel.unshare(kernel.NEWUSER)
-    os.write(tell, b"!")
-    os.read(waiting, 1)
-    for descriptor in (waiting, go, told, tell):
-        os.close(descriptor)
-    os.setresgid(nobody, nobody, nobody)
-    os.setresuid(nobody, nobody, nobody)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes it away
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # this too, and without it nobody may enter our namespaces
-
-
-def _keep(setup: dict[str, Any], inbox: int, outbox: int) -> None:
-    """The keeper: starts the zygote, then makes a box for each of its words, and sees it gone."""
-    own_space = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    orders, order = os.pipe()
-    told, tell = os.pipe()
-    zygote = os.fork()
-    if not zygote:
-        os.close(orders)
-        os.close(tell)
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        _serve(setup, inbox, outbox, Boxes(order, told))
-        os._exit(0)
-    for descriptor in (inbox, outbox, order, told):
-        os.close(descriptor)
-    if setup["state"]:
-        _digest_of()  # once, for all boxes
-    while (job := read_frame(orders)) is not None:
-        kernel.join(own_space, kernel.NEWPID)
-        kernel.unshare(kernel.NEWPID)
-        box = os.fork()
-        if not box:
-            _hold_box(setup, job, orders, tell)
-        write_frame(tell, {"box": box})
-        os.waitpid(box, 0)
-        write_frame(tell, {"gone": box})
-    os._exit(0)
-
-
-def _hold_box(setup: dict[str, Any], job: dict[str, Any], orders: int, tell: int) -> NoReturn:
-    """Process 1 of a box: mounts it, holds it until told, kills what is left, tells the state; ends the box."""
-    try:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need no wait
-        kernel.unshare(kernel.NEWNS | kernel.NEWIPC)
-        tree.make_room(job["limits"], job["fixture"])
-        tree.own_processes()
-        write_frame(tell, {"ready": True})
-        read_frame(orders)
-        while True:
-            try:
-                os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                break
-            time.sleep(0.0005)
-        found = None
-        if setup["state"]:
-            found = _state_of(f"{tree.BOX}/{setup['state']}", job["limits"])
-        write_frame(tell, {"state": found})
-    except (OSError, MemoryError) as error:
-        write_frame(tell, {"failure": f"{error}"})
-    os._exit(0)
-
-
-def _digest_of() -> Callable[[str, int], str | None]:
-    place = tree.OWN if os.path.isdir(tree.OWN) else ROOT  # noqa: PTH112
-    sys.path.insert(0, place)
-    from kohai.sandbox.state import state_digest
-
-    sys.path.remove(place)
-    _hide_own_modules()
-    return state_digest
-
-
-def _hide_own_modules() -> None:
-    """What is ours is not what a program finds under these names."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "kohai"]:
-        del sys.modules[name]
-
-
-def _state_of(path: str, limits: dict[str, int]) -> str | None:
-    """The digest of the program's database, read by a child that holds no rights: the file is the program's."""
-    told, tell = os.pipe()
-    reader = os.fork()
-    if not reader:
-        state_digest = _digest_of()
-        if sys.platform == "linux":
-            kernel.drop_capabilities()
-        digest = state_digest(path, limits["disk_bytes"])
-        os.write(tell, (digest or "").encode())
-        os._exit(0)
-    os.close(tell)
-    digest = ""
-    if select.select([told], [], [], GRACE_SECONDS)[0]:
-        digest = os.read(told, 64).decode()
-    else:
-        os.kill(reader, signal.SIGKILL)
-    os.close(told)
-    with suppress(ChildProcessError):  # who holds a box leaves the waiting to the kernel
-        os.waitpid(reader, 0)
-    return digest or None
-
-
-# The zygote.
-
-
-class Boxes:
-    """The zygote's view of the keeper."""
-
-    def __init__(self, order: int, told: int) -> None:
-        self._order, self._told = order, told
-
-    def open(self, job: dict[str, Any]) -> int:
-        """A new box; its process 1 as a pidfd. Raises OSError where it cannot be made."""
-        write_frame(self._order, {"limits": job["limits"], "fixture": job["fixture"]})
-        words = self._hear() | self._hear()
-        if "failure" in words:
-            self._hear()
-            raise OSError(words["failure"])
-        return os.pidfd_open(words["box"])
-
-    def close(self) -> str | None:
-        """Ends the box with all in it; the state's digest. Raises OSError where the end failed."""
-        write_frame(self._order, {"end": True})
-        words = self._hear()
-        self._hear()
-        if "failure" in words:
-            raise OSError(words["failure"])
-        found: str | None = words["state"]
-        return found
-
-    def _hear(self) -> dict[str, Any]:
-        words: dict[str, Any] | None = None
-        if select.select([self._told], [], [], GRACE_SECONDS)[0]:
-            words = read_frame(self._told)
-        if words is None:
-            raise SystemExit("the keeper does not answer")
-        return words
 
 
 def _serve_plain(setup: dict[str, Any], inbox: int, outbox: int) -> None:
@@ -298,6 +85,7 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
     """Imports what the image says, says that it is ready, runs one program after another."""
     sys.path[:] = [*setup["paths"], *sys.path]
     sys.argv[:] = [program.NAME]
+    _add_exit()
     try:
         for name in setup["preload"]:
             __import__(name)
@@ -310,9 +98,11 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
     gc.collect()
     gc.freeze()
     machine = platform.machine()
-    allowed = kernel.seccomp_filter(machine, not setup["spaces"], not setup["spaces"]) if setup["seccomp"] else None
+    allowed = kernel.seccomp_filter(machine, setup["spaces"]) if setup["seccomp"] else None
     if setup["seccomp"] and allowed is None:
         _quit(outbox, f"no list of system calls for {machine}")
+    if boxes is not None:
+        boxes.requests()  # the warm-up's
     zygote: dict[str, Any] = {
         "boxes": boxes,
         "inbox": inbox,
@@ -330,6 +120,17 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
         if count % LOOK_EVERY == 0:
             found["memory"] = _memory()["VmRSS"]
         write_frame(outbox, found)
+
+
+def _add_exit() -> None:
+    """What `site` puts among the builtins, where the interpreter was started without it."""
+    import builtins
+    from _sitebuiltins import Quitter, _Helper
+
+    if not hasattr(builtins, "exit"):
+        for name in ("exit", "quit"):
+            setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
+        builtins.help = _Helper()
 
 
 def _memory() -> dict[str, int]:
@@ -381,9 +182,12 @@ def _run(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any]) -> 
         if boxes is not None:
             os.close(box)  # type: ignore[arg-type]
             found["state"] = boxes.close()
+            found["requests"] = boxes.requests()
         else:
             _kill_rest(child)
-            found["state"] = _state_of(f"{job['folder']}/{setup['state']}", job["limits"]) if setup["state"] else None
+            found["state"] = (
+                keeper.state_of(f"{job['folder']}/{setup['state']}", job["limits"]) if setup["state"] else None
+            )
     except OSError as error:
         found["failure"] = f"{error}"
     os.set_blocking(told, False)
@@ -529,6 +333,14 @@ def _become_program(
     os._exit(1)
 
 
+def _die_first() -> None:
+    """Where memory runs out, the kernel ends this process, not its worker."""
+    with suppress(OSError):
+        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(score, b"1000")
+        os.close(score)
+
+
 def _put(name: str, content: bytes) -> None:
     """Writes a file of the program's folder."""
     if folder := os.path.dirname(name):  # noqa: PTH120
@@ -547,6 +359,7 @@ def _confine(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any],
         kernel.limit(limits)
         return
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # a change of user took it away, and `/proc/self` would be root's
+    _die_first()
     kernel.drop_capabilities()
     if setup["landlock"]:
         write = [tree.BOX, tree.TMP, tree.SHARED] if boxed else [home]

@@ -1,0 +1,95 @@
+"""Memory of all of a program's processes together, bounded by a control group, where the system lets us have one.
+
+Version 2 needs a delegated group (`systemd-run --user --scope -p Delegate=yes kohai ...`, a container that owns its
+group, root); version 1 a writable hierarchy of the memory controller, which is root's. Elsewhere there is none, and
+each process is bounded by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+SERVICE = "kohai-service"
+USAGE = "memory.usage_in_bytes"  # of version 1
+GONE_SECONDS = 2.0
+_numbers = itertools.count()
+
+
+class Group:
+    """A group of one worker and all below it."""
+
+    def __init__(self, folder: Path, limit: str, events: str) -> None:
+        self._folder, self._limit, self._events = folder, limit, events
+        self._in_force = 0
+
+    def add(self, process: int) -> None:
+        """Puts a process into the group; what it starts belongs to it."""
+        (self._folder / "cgroup.procs").write_text(str(process))
+
+    def used(self) -> int:
+        """Bytes in use."""
+        return int((self._folder / ("memory.current" if self._limit == "memory.max" else USAGE)).read_text())
+
+    def limit(self, size: int) -> None:
+        """Bounds the group at so many bytes."""
+        if size != self._in_force:
+            (self._folder / self._limit).write_text(str(size))
+            self._in_force = size
+
+    def kills(self) -> int:
+        """How many processes were killed for its limit so far."""
+        with suppress(OSError):
+            for line in (self._folder / self._events).read_text().splitlines():
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+        return 0
+
+    def close(self) -> None:
+        """Removes the group, as soon as its processes, which were killed, are gone."""
+        deadline = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                self._folder.rmdir()
+                return
+            time.sleep(0.005)
+
+
+def make(name: str) -> Group | None:
+    """A new group without a limit yet, or None where there can be none."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines() if Path("/proc/self/cgroup").exists() else []
+    own = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines)}
+    label = f"kohai-{os.getpid()}-{next(_numbers)}-{re.sub(r'[^a-z0-9]', '', name)}"
+    for controllers, path in own.items():
+        try:
+            if "memory" in controllers.split(","):
+                folder = ROOT / "memory" / path.lstrip("/") / label
+                folder.mkdir()
+                return Group(folder, "memory.limit_in_bytes", "memory.oom_control")
+            if controllers == "" and (parent := _delegated(ROOT / path.lstrip("/"))) is not None:
+                folder = parent / label
+                folder.mkdir()
+                return Group(folder, "memory.max", "memory.events")
+        except OSError:
+            continue
+    return None
+
+
+def _delegated(own: Path) -> Path | None:
+    """The group of version 2 that new ones go into; moves this process into a leaf where that is needed."""
+    if own.name == SERVICE:
+        return own.parent
+    if "memory" not in (own / "cgroup.controllers").read_text().split():
+        return None
+    if "memory" not in (own / "cgroup.subtree_control").read_text().split():
+        leaf = own / SERVICE
+        leaf.mkdir(exist_ok=True)
+        (leaf / "cgroup.procs").write_text(str(os.getpid()))
+        (own / "cgroup.subtree_control").write_text("+memory")
+    return own
