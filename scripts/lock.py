@@ -1,9 +1,11 @@
-"""Writes requirements.lock and requirements-dev.lock from what is installed in this environment.
+"""Writes the lock files from what is installed in this environment.
 
     .venv/bin/python scripts/lock.py
 
-Each file holds `name==version` of the closure of what pyproject.toml asks for: run time in the one, what development
-adds in the other. torch stays out: which build fits depends on the machine, so the Makefile installs it by itself.
+Each holds `name==version` of the closure of what pyproject.toml asks for: requirements.lock for the run time,
+requirements-dev.lock what development adds, requirements-ray.lock what the extra `ray` adds (where it is installed: it
+is no part of the environment of `make test`). torch stays out: which build fits depends on the machine, so the Makefile
+installs it by itself.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def closure(requirements: Iterable[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Writes both files."""
+    """Writes the files."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     run_time = closure(project["project"]["dependencies"])
     development = closure(project["dependency-groups"]["dev"])
@@ -50,6 +52,17 @@ def main() -> None:
         "requirements-dev.lock",
         "What development adds",
         {name: version for name, version in development.items() if name not in run_time},
+    )
+    try:
+        ray = closure(project["project"]["optional-dependencies"]["ray"])
+    except importlib.metadata.PackageNotFoundError:
+        print("requirements-ray.lock: left as it is; the extra `ray` is not installed here")
+        return
+    known = run_time | development
+    _write(
+        "requirements-ray.lock",
+        "What the extra ray adds",
+        {name: version for name, version in ray.items() if name not in known},
     )
 
 
