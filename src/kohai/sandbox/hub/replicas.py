@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import queue
 import shutil
+import tempfile
 import threading
 import time
 import weakref
@@ -59,7 +59,6 @@ class Replicas:
         self._endpoint = endpoint
         self._entries: dict[str, Entry] = {}
         self._idle: Builders = queue.LifoQueue()
-        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, _close, self._idle)
 
@@ -159,8 +158,7 @@ class Replicas:
     def _made(self, entry: Entry, builder: Builder) -> Built:
         target = self.path(entry.id)
         target.parent.mkdir(parents=True, exist_ok=True)
-        place = target.with_name(f".{target.name}.{os.getpid()}.{next(self._numbers)}")
-        place.mkdir()
+        place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)).absolute()
         started = time.monotonic()
         request = {
             "id": entry.id,

@@ -14,6 +14,7 @@ SIZES: dict[str, int] = {
             "embed_dim",
             "embedding_size",
             "projection_dim",
+            "projection_size",
             "word_embed_proj_dim",
             "encoder_hidden_size",
             "decoder_hidden_size",
