@@ -16,7 +16,10 @@ GOAL = 0.8
 
 def run() -> list[Row]:
     """Medians over rounds in which both sides take turns."""
-    with Sandbox(SandboxConfig(processes=WIDTH)) as here, Sandbox(SandboxConfig(processes=WIDTH, engine="ray")) as there:
+    with (
+        Sandbox(SandboxConfig(processes=WIDTH)) as here,
+        Sandbox(SandboxConfig(processes=WIDTH, engine="ray")) as there,
+    ):
         return [
             compared(here, there, "trivial program", TRIVIAL, TRIVIAL_COUNT),
             compared(here, there, "program that computes for some 50 ms", HEAVY, HEAVY_COUNT),
