@@ -19,7 +19,7 @@ import socket
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +43,8 @@ Packed = tuple[tuple[str, int, bytes | None], ...]  # path, mode, content; a fol
 class Setup:
     """What every actor starts from: the arguments of a local sandbox, with content in place of paths."""
 
-    config: SandboxConfig  # its image relative to `files`, where those are the image's
+    config: SandboxConfig
+    moved: tuple[str, ...]  # keys of `config` that name one of `files`
     files: Packed
     digest: str
     packages: tuple[tuple[str, Packed], ...]
@@ -52,10 +53,11 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A program on its way; `fixture` is a digest, `tries` counts the actors that it was lost with."""
+    """A program on its way: `fixture` is a digest, `keep` takes its outcome, `tries` counts lost actors."""
 
     program: Program
     fixture: str | None
+    keep: Callable[[Execution], None]
     future: Future[Execution]
     tries: int = 0
 
@@ -105,10 +107,18 @@ class Cluster:
                 )
             return self._layers
 
-    def submit(self, program: Program, fixture: tuple[Path, str] | None) -> Future[Execution]:
-        """Runs a program on some actor; `fixture` is a folder with what it finds in its own, and a digest of it."""
+    def submit(
+        self, program: Program, fixture: tuple[Path, str] | None, keep: Callable[[Execution], None]
+    ) -> Future[Execution]:
+        """Runs a program on some actor.
+
+        Args:
+            program: to run.
+            fixture: a folder with what it finds in its own, and a digest of that; takes the place of the program's.
+            keep: called with the outcome before the future has it, unless the program was lost.
+        """
         folder, digest = fixture or (None, None)
-        job = Job(replace(program, fixture=None), digest, Future())
+        job = Job(replace(program, fixture=None), digest, keep, Future())
         with self._changed:
             if folder is not None and digest is not None and digest not in self._fixtures:
                 self._fixtures[digest] = self._ray.put(pack(folder, [folder]))
@@ -149,6 +159,7 @@ class Cluster:
                     actor = self._started(actor)
                 else:
                     for job, execution in zip(jobs, found, strict=True):
+                        job.keep(execution)
                         job.future.set_result(execution)
         except Exception as error:
             self._fail(error, jobs)
@@ -263,10 +274,9 @@ class Runner:
 
     def _made(self) -> Sandbox:
         setup = self._setup
-        config = setup.config
-        if setup.files:
-            name = unpack(setup.files, self._folder / "image") / config.image
-            config = config.model_copy(update={"image": str(name)})
+        given = unpack(setup.files, self._folder / "given")
+        values = setup.config.model_dump()
+        config = SandboxConfig.model_validate(values | {key: str(given / values[key]) for key in setup.moved})
         paths = [
             unpack(packed, self._folder / "packages" / str(place)) / name
             for place, (name, packed) in enumerate(setup.packages)
@@ -274,7 +284,8 @@ class Runner:
         try:
             box = Sandbox(config, paths, setup.state)
         except ToolError:
-            build_once(config.image, config.images)
+            for name in filter(None, (config.image, config.other_image)):
+                build_once(name, config.images)
             box = Sandbox(config, paths, setup.state)
         if box.image.digest != setup.digest:
             box.close()
@@ -316,13 +327,23 @@ def connect(config: SandboxConfig) -> Any:
 
 def prepare(config: SandboxConfig, digest: str, paths: Sequence[Path], state: str | None) -> Setup:
     """Reads all that actors need into one value; a path that an image's file gives as absolute is each node's own."""
-    places = [Path(os.path.normpath(path.absolute())) for path in image.named_files(config.image)]
+    named = {
+        "image": image.named_files(config.image),
+        "other_image": image.named_files(config.other_image) if config.other_image else [],
+        "catalogue": [config.catalogue] if config.catalogue else [],
+    }
+    files = {key: [Path(os.path.normpath(path.absolute())) for path in found] for key, found in named.items() if found}
+    places = list(dict.fromkeys(path for found in files.values() for path in found))
     root = Path(os.path.commonpath([path.parent for path in places])) if places else Path()
-    changed: dict[str, Any] = {"engine": "local", "cache": None, "processes": 1, "images": config.images.absolute()}
-    if places:
-        changed["image"] = str(places[0].relative_to(root))
-    packages = tuple((path.name, pack(path.parent, [path])) for path in (path.resolve() for path in paths))
-    return Setup(config.model_copy(update=changed), pack(root, places), digest, packages, state)
+    own = {"engine": "local", "cache": None, "processes": 1, "images": config.images.absolute()}
+    return Setup(
+        config=config.model_copy(update=own | {key: str(found[0].relative_to(root)) for key, found in files.items()}),
+        moved=tuple(files),
+        files=pack(root, places),
+        digest=digest,
+        packages=tuple((path.name, pack(path.parent, [path])) for path in (path.resolve() for path in paths)),
+        state=state,
+    )
 
 
 def build_once(name: str, built: Path) -> None:

@@ -12,6 +12,7 @@ metadata of what the user can read; in T0 whatever the user may do.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import os
@@ -79,7 +80,8 @@ class Sandbox:
         paths: packages that the programs may import: the folder of a package itself (it has an `__init__.py`), or a
             folder to put on `sys.path`.
         state: the name of the database file whose final content is a program's state; the image's own by default.
-        hub: what programs reach as the Hugging Face hub; the replicas of the image's catalogue by default.
+        hub: what programs reach as the Hugging Face hub; the replicas of the image's catalogue by default
+            (with `engine: ray` each node has its own of the catalogue).
 
     Raises:
         DataError: an image or a path that is none.
@@ -186,9 +188,7 @@ class Sandbox:
         if self._cluster is None:
             return pool.submit(self._run_one, program, key)
         fixture = None if program.fixture is None else self._layout.fixtures.ready(program.fixture)
-        future = self._cluster.submit(program, fixture)
-        future.add_done_callback(lambda done: self._remember(key, done.result()) if not done.cancelled() else None)
-        return future
+        return self._cluster.submit(program, fixture, functools.partial(self._remember, key))
 
     def _in_force(self) -> Layers:
         if self._cluster is not None:
