@@ -1,4 +1,4 @@
-"""Whose fault the failures of gold code are: APIBench's HuggingFace answers in the image hub, with replicas and inputs."""
+"""Whose fault it is where gold code fails: APIBench's HuggingFace answers in the image hub, with replicas, inputs."""
 
 import json
 import os
@@ -20,7 +20,7 @@ OUT = os.environ.get("KOHAI_APIBENCH_OUT", "")
 
 
 def run() -> list[Row]:
-    """The share of gold programs that the environment kept from running, its causes, and what the programs did wrong."""
+    """The share of gold programs that the environment kept from running, why, and what the programs did wrong."""
     codes = gold(FOLDER / ROWS)[:COUNT]
     config = SandboxConfig(
         image="hub", other_image="hub5", catalogue=FOLDER / CATALOGUE, offer_inputs=True, cold_share=0.0
