@@ -78,4 +78,4 @@ def _check(task: Task, where: str, folder: Path, seen: dict[str, int]) -> None:
         if not source.exists():
             raise DataError(f"{where}: field 'fixture': {source} does not exist")
         if not source.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{where}: field 'fixture': {task.fixture!r} leads out of {folder}; keep fixtures inside it")
+            raise DataError(f"{where}: field 'fixture': {task.fixture!r} leads out of {folder}; keep them inside")
