@@ -36,6 +36,7 @@ check: environment
 	$(BIN)/python -m pytest
 
 bench: environment
+	$(PIP) install --progress-bar off --quiet -r requirements-ray.lock
 	@for file in benchmarks/*.py; do $(BIN)/kohai bench $$(basename $$file .py) || exit 1; done
 
 lock: environment
