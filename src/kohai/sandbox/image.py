@@ -64,7 +64,7 @@ class ImageSpec(BaseModel):
     state: str | None = Field(None, description="The database that a `*.sql` makes; outcomes tell its final content.")
     services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
     web: tuple[str, ...] = Field(
-        (), description="Names of web sites that have a small file of the kind at every address; over HTTP."
+        (), description="Names of web sites that have a small file of the kind at every address."
     )
     limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Limits of its programs, where the configuration names none."
@@ -84,6 +84,7 @@ class Image:
 
     name: str
     interpreter: Path
+    python: tuple[int, ...]  # its version, two numbers
     flags: tuple[str, ...]
     folders: tuple[Path, ...]
     paths: tuple[Path, ...] = ()
@@ -174,6 +175,7 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
     return Image(
         name=spec.name,
         interpreter=python,
+        python=tuple(map(int, facts["version"].split(".")[:2])),
         flags=flags,
         folders=tuple(_distinct([*facts["folders"], str(python.parent), str(python.resolve().parent)])),
         paths=tuple(places),
