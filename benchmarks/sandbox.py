@@ -11,13 +11,21 @@ from pathlib import Path
 
 from kohai.bench import Row
 from kohai.config import SandboxConfig
+from kohai.errors import ToolError
 from kohai.sandbox import Program, Sandbox
 
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 WIDTH = 2  # at a time, ours and the peer's
 ROUNDS = 3
+FORK_GOAL, CACHE_GOAL, PIPELINE_GOAL = 0.6, 5000.0, 30.0
 TRIVIAL = "print(1)"
-COLD_GOAL = 2.0
-FORK_GOAL, CACHE_GOAL = 0.6, 5000.0
+PANDAS = "import pandas as pd\nprint(pd.DataFrame({'a': [1, 2]})['a'].sum())"
+TORCH = "import torch, transformers\nfrom transformers import pipeline\nprint(torch.ones(2).sum())"
+PIPELINE = """
+from transformers import pipeline
+ask = pipeline("sentiment-analysis", model="distilbert-base-uncased-finetuned-sst-2-english")
+print(ask("I love it"))
+"""
 FORK = """
 import json, os, sys, time
 preload, code, count = json.loads(sys.argv[1])
@@ -41,28 +49,57 @@ print(time.perf_counter() - started, flush=True)
 
 
 def run() -> list[Row]:
-    """Medians over rounds in which both sides take turns."""
-    with Sandbox(SandboxConfig(processes=WIDTH)) as box:
-        return [*compared(box, "trivial", TRIVIAL, 400, 60, COLD_GOAL), cached()]
+    """Medians over rounds in which all sides take turns."""
+    with Sandbox(SandboxConfig(processes=WIDTH, cold_share=0.0)) as box, tempfile.TemporaryDirectory() as folder:
+        subprocess.run([box.image.interpreter, "-m", "venv", "--without-pip", folder], check=True)
+        lean = [str(box.image.interpreter), *box.image.flags]  # as ours starts: no site-packages at all
+        peers = {
+            "a cold `python -c`": ([f"{folder}/bin/python"], 2.0),
+            "a cold interpreter without `site`": (lean, 0.0),
+        }
+        rows = [*compared(box, "trivial", TRIVIAL, 400, 60, peers), cached()]
+    return rows + hub()
 
 
-def compared(box: Sandbox, name: str, code: str, count: int, cold_count: int, goal: float) -> list[Row]:
-    """A program's rate against the cold interpreter's and bare fork's."""
+def hub() -> list[Row]:
+    """Programs of the image hub; they need `kohai image build hub`."""
+    try:
+        box = Sandbox(SandboxConfig(image="hub", processes=WIDTH, cold_share=0.0))  # a cold run takes seconds
+    except ToolError as error:
+        return [Row(f"pandas, torch + transformers, pipeline: not measured: {error}", "programs/s", holds=False)]
+    with box:
+        cold = "a cold `python -c`"
+        command = [str(box.image.interpreter)]
+        rows = compared(box, "pandas", PANDAS, 200, 12, {cold: (command, 25.0)})
+        rows += compared(box, "torch + transformers", TORCH, 100, 4, {cold: (command, 150.0)})
+        box.execute([Program(PIPELINE)] * 2 * WIDTH)
+        value = statistics.median(rate(box, [Program(PIPELINE)] * 60) for _ in range(ROUNDS))
+    goal = f"at least {PIPELINE_GOAL:g}"
+    return [*rows, Row("sentiment pipeline, warm", "programs/s", value=value, goal=goal, holds=value >= PIPELINE_GOAL)]
+
+
+def compared(
+    box: Sandbox, name: str, code: str, count: int, cold_count: int, peers: dict[str, tuple[list[str], float]]
+) -> list[Row]:
+    """A program's rate against cold interpreters' and bare fork's."""
     box.execute([Program(code)] * 2 * WIDTH)
-    ours, cold, fork = [], [], []
+    rates: dict[str, list[float]] = {side: [] for side in ("ours", "fork", *peers)}
     for _ in range(ROUNDS):
-        ours.append(rate(box, [Program(code)] * count))
-        cold.append(cold_rate(box, code, cold_count))
-        fork.append(fork_rate(box, code, count))
-    mine, theirs, bare = (statistics.median(rates) for rates in (ours, cold, fork))
+        rates["ours"].append(rate(box, [Program(code)] * count))
+        rates["fork"].append(fork_rate(box, code, count))
+        for peer, (command, _) in peers.items():
+            rates[peer].append(cold_rate(command, code, cold_count))
+    medians = {side: statistics.median(measured) for side, measured in rates.items()}
     return [
-        against_peer(f"{name}, against a cold interpreter", mine, theirs, goal),
-        against_peer(f"{name}, against bare fork", mine, bare, FORK_GOAL),
+        *(against_peer(f"{name}, against {peer}", medians["ours"], medians[peer], peers[peer][1]) for peer in peers),
+        against_peer(f"{name}, against bare fork", medians["ours"], medians["fork"], FORK_GOAL),
     ]
 
 
 def against_peer(name: str, ours: float, peer: float, goal: float) -> Row:
     ratio = ours / peer
+    if not goal:
+        return Row(name, "programs/s", ours=ours, peer=peer, ratio=ratio)
     return Row(name, "programs/s", ours=ours, peer=peer, ratio=ratio, goal=f"at least {goal:g}", holds=ratio >= goal)
 
 
@@ -74,11 +111,11 @@ def rate(box: Sandbox, programs: list[Program]) -> float:
     return len(programs) / seconds
 
 
-def cold_rate(box: Sandbox, code: str, count: int) -> float:
-    command = [str(box.image.interpreter), *box.image.flags, "-c", code]  # as lean as ours
-
+def cold_rate(interpreter: list[str], code: str, count: int) -> float:
     def one(_: int) -> None:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        subprocess.run(
+            [*interpreter, "-c", code], check=True, stdin=subprocess.DEVNULL, capture_output=True, env=ENVIRONMENT
+        )
 
     started = time.perf_counter()
     with ThreadPoolExecutor(WIDTH) as pool:
@@ -89,10 +126,9 @@ def cold_rate(box: Sandbox, code: str, count: int) -> float:
 def fork_rate(box: Sandbox, code: str, count: int) -> float:
     """As many processes as we have workers, each with the same modules, that do nothing but fork."""
     setting = json.dumps([list(box.image.preload), code, count // WIDTH])
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [str(box.image.interpreter), *box.image.flags, "-c", FORK, setting]
     warm = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
         for _ in range(WIDTH)
     ]
     for process in warm:

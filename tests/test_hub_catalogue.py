@@ -39,7 +39,7 @@ def test_a_listing_of_a_hub_is_a_catalogue(tmp_path: Path) -> None:
     ]
     first, second = read_catalogue(catalogue(tmp_path, json.dumps(listing)))
     assert (first.id, first.task, first.revisions, first.why) == ("a/b", "fill-mask", ("12ab",), "")
-    assert (second.id, second.why) == ("c/d", "needs fairseq, which no image has")
+    assert (second.id, second.why) == ("c/d", "needs fairseq; no replicas are made for it")
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def test_a_replica_is_built_once(tmp_path: Path, image: Image) -> None:
 def test_a_failure_is_remembered_and_told(tmp_path: Path, image: Image) -> None:
     """In the answer, in the index, in the record; it is tried again only when asked to."""
     own = Replicas(tmp_path / "hub", image)
-    own.prepare([Entry("a/bad"), Entry("a/other", library="fairseq", why="needs fairseq, which no image has")])
+    own.prepare([Entry("a/bad"), Entry("a/other", library="fairseq", why="needs fairseq; no replicas are made for it")])
     bad, other, unknown = own.build(["a/bad", "a/other", "a/unknown"])
     assert (bad.built, bad.why) == (False, "ValueError: cannot")
-    assert (other.built, other.why) == (False, "needs fairseq, which no image has")
+    assert (other.built, other.why) == (False, "needs fairseq; no replicas are made for it")
     assert unknown.why == "not in the catalogue"
     assert own.build(["a/bad"])[0].seconds == 0.0
     assert own.build(["a/bad"], again=True)[0].seconds > 0.0
@@ -160,7 +160,7 @@ def test_coverage_counts_models_and_calls(tmp_path: Path, image: Image) -> None:
     entries = [
         Entry("a/b", calls=("AutoModel.from_pretrained('a/b')", "Odd.from_pretrained('a/b')")),
         Entry("a/bad"),
-        Entry("a/c", library="fairseq", calls=("load('a/c')",), why="needs fairseq, which no image has"),
+        Entry("a/c", library="fairseq", calls=("load('a/c')",), why="needs fairseq; no replicas are made for it"),
     ]
     own.prepare(entries)
     own.build([entry.id for entry in entries])
@@ -169,7 +169,7 @@ def test_coverage_counts_models_and_calls(tmp_path: Path, image: Image) -> None:
     assert (found["models"], found["built"], found["calls"], found["calls_work"]) == (3, 1, 3, 1)
     assert found["by_library"]["transformers"] == {"models": 2, "built": 1, "calls": 2, "calls_work": 1}
     assert found["by_class"]["AutoModel"] == {"calls": 1, "calls_work": 1}
-    assert found["causes"] == {"ValueError: cannot": 1, "needs fairseq, which no image has": 1}
+    assert found["causes"] == {"ValueError: cannot": 1, "needs fairseq; no replicas are made for it": 1}
     assert found["call_causes"] == {"ValueError: no": 1}
     assert as_text(found).startswith("1 of 3 models have a replica\n1 of 3 documented calls work on it\n")
 

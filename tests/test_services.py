@@ -23,7 +23,7 @@ from tiers import sandbox_of
 from kohai.config import SandboxConfig
 from kohai.errors import DataError
 from kohai.sandbox import Program, Sandbox
-from kohai.sandbox.child import hub
+from kohai.sandbox.child import http, hub
 from kohai.sandbox.hub import Replicas
 from kohai.sandbox.image import open_image
 
@@ -136,7 +136,7 @@ def test_what_is_not_there_is_said_as_the_hub_says_it(endpoint: str, tmp_path: P
 )
 def test_ranges(header: str, expected: tuple[int, int] | None) -> None:
     """First and last byte; none where the header asks for nothing that is there."""
-    assert hub._range(header, 256) == expected
+    assert http._range(header, 256) == expected
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +221,23 @@ def test_programs_reach_the_hub(replicas: Path) -> None:
     assert (away.blame, away.kind, away.requests) == ("environment", "missing_weights", (f"GET {paths[1]} 424",))
     assert (none.blame, none.requests) == ("program", (f"GET {paths[2]} 401",))
     assert raised.blame == "program"
+
+
+def test_web_sites_that_stand_in(tmp_path: Path) -> None:
+    """A named site has a file of the kind at every address; any other name is not found, which is nobody's fault."""
+    (tmp_path / "web.yaml").write_text("name: web\nweb: [images.example.org]\n")
+    code = """
+import urllib.request
+for name in ("a.jpg", "b/c.csv", ""):
+    with urllib.request.urlopen("http://images.example.org/" + name) as answer:
+        print(answer.headers["Content-Type"], answer.read(2))
+"""
+    other = Program("import urllib.request\nurllib.request.urlopen('http://other.example.org/a.jpg')")
+    with sandbox_of("T2", SandboxConfig(image=str(tmp_path / "web.yaml"))) as sandbox:
+        named, none = sandbox.execute([Program(code), other])
+    assert named.stdout.splitlines() == ["image/jpeg b'\\xff\\xd8'", "text/csv b'te'", "text/html b'<!'"], named
+    assert named.requests == ("GET /a.jpg 200", "GET /b/c.csv 200", "GET / 200")
+    assert (none.blame, none.kind) == ("environment", "no_network")
 
 
 def test_without_namespaces_there_are_no_services(replicas: Path) -> None:

@@ -1,7 +1,6 @@
 """Task files, prompts and fixtures."""
 
 import json
-import sqlite3
 
 import pytest
 
@@ -43,6 +42,7 @@ def test_load_tasks_reads_records(tmp_path):
         (GOOD | {"id": "t2", "instruction": " "}, r"demo.jsonl:3: field 'instruction' is empty"),
         (GOOD | {"id": "t2", "reference": "x ="}, r"demo.jsonl:3: field 'reference' is not Python"),
         (GOOD | {"id": "t2", "fixture": "gone.sql"}, r"demo.jsonl:3: field 'fixture': .*gone.sql does not exist"),
+        (GOOD | {"id": "t2", "fixture": "../"}, r"demo.jsonl:3: field 'fixture': '../' leads out of"),
     ],
 )
 def test_load_tasks_names_file_line_and_field(tmp_path, line, message):
@@ -76,52 +76,3 @@ def test_prompt_text_shows_shared_facts_once():
     ]
     facts = "from p import a, b\nfrom p.b import E (X, Y)\nT: id"
     assert tasks.build_prompt_text("Do X.", docs, "") == f"b.f(): F.\na.g(): G.\n\n{facts}\n\nDo X."
-
-
-def test_sql_fixture_becomes_the_state_database(tmp_path):
-    """A .sql file is run into a fresh SQLite file of the state's name, an old one replaced."""
-    (tmp_path / "start.sql").write_text("CREATE TABLE t (x); INSERT INTO t VALUES (7);")
-    into = tmp_path / "run"
-    for _ in range(2):
-        tasks.make_fixture(tmp_path, Task("t", "Do.", fixture="start.sql"), into, "room.db")
-    assert sqlite3.connect(into / "room.db").execute("SELECT x FROM t").fetchall() == [(7,)]
-
-
-def test_folder_and_file_fixtures_are_copied(tmp_path):
-    """A folder's files and folders are copied, its .sql made into the database; a lone file keeps its name."""
-    folder = tmp_path / "box" / "inner"
-    folder.mkdir(parents=True)
-    (folder / "deep.txt").write_text("deep")
-    (tmp_path / "box" / "a.csv").write_text("1,2")
-    (tmp_path / "box" / "s.sql").write_text("CREATE TABLE t (x);")
-    tasks.make_fixture(tmp_path, Task("t", "Do.", fixture="box"), tmp_path / "one", "s.db")
-    assert sorted(path.name for path in (tmp_path / "one").rglob("*")) == ["a.csv", "deep.txt", "inner", "s.db"]
-    tasks.make_fixture(tmp_path, Task("t", "Do.", fixture="box/a.csv"), tmp_path / "two", None)
-    assert [path.name for path in (tmp_path / "two").iterdir()] == ["a.csv"]
-
-
-def test_no_fixture_gives_an_empty_folder(tmp_path):
-    """A task without a fixture starts from an empty folder."""
-    tasks.make_fixture(tmp_path, Task("t", "Do."), tmp_path / "run", "s.db")
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("fixture", "state", "message"),
-    [
-        ("gone.sql", "s.db", "does not exist"),
-        ("../out.sql", "s.db", "leads out of"),
-        ("bad.sql", "s.db", "its SQL fails"),
-        ("good.sql", None, "tasks.state"),
-        ("two", "s.db", "2 .sql files"),
-    ],
-)
-def test_bad_fixtures_are_data_errors(tmp_path, fixture, state, message):
-    """Missing, outside, broken SQL, no database name, two scripts: each says so."""
-    folder = tmp_path / "tasks"
-    (folder / "two").mkdir(parents=True)
-    for name, text in {"bad.sql": "CREATE nonsense", "good.sql": "", "two/a.sql": "", "two/b.sql": ""}.items():
-        (folder / name).write_text(text)
-    (tmp_path / "out.sql").write_text("")
-    with pytest.raises(DataError, match=message):
-        tasks.make_fixture(folder, Task("t", "Do.", fixture=fixture), tmp_path / "run", state)

@@ -131,6 +131,9 @@ class SandboxConfig(_Section):
     )
     images: Path = Field(Path(".images"), description="Where `kohai image build` puts environments.")
     catalogue: Path | None = Field(None, description="Replaces the image's catalogue of the stand-in hub.")
+    offer_inputs: bool = Field(
+        False, description="Give a program small real files for the names of inputs that its code speaks of."
+    )
     cache: Path | None = Field(None, description="A file that remembers outcomes; none = run everything.")
     cold_share: Share = Field(0.03, description="Share of the programs that ran which are run again without preload.")
     unsafe: bool = Field(False, description="Run programs where nothing but limits confines them.")

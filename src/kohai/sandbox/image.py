@@ -63,6 +63,9 @@ class ImageSpec(BaseModel):
     files: Path | None = Field(None, description="A folder whose content every program finds in its own, or a `*.sql`.")
     state: str | None = Field(None, description="The database that a `*.sql` makes; outcomes tell its final content.")
     services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
+    web: tuple[str, ...] = Field(
+        (), description="Names of web sites that have a small file of the kind at every address; over HTTP."
+    )
     limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Limits of its programs, where the configuration names none."
     )
@@ -90,6 +93,7 @@ class Image:
     files: Path | None = None
     state: str | None = None
     services: tuple[ServiceSpec, ...] = ()
+    web: tuple[str, ...] = ()
     limits: Mapping[LimitName, float] = field(default_factory=dict)
     catalogue: Path | None = None
     digest: str = ""
@@ -179,6 +183,7 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
         files=named.get("files"),
         state=spec.state,
         services=spec.services,
+        web=spec.web,
         limits=spec.limits,
         catalogue=named.get("catalogue"),
         digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),

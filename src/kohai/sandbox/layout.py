@@ -17,8 +17,8 @@ from kohai.sandbox.layers import FIRST_USER, NOBODY, Layers, is_root
 from kohai.sandbox.packages import Package
 from kohai.sandbox.worker import Worker
 
-CHILD = ("worker", "keeper", "services", "frames", "own", "kernel", "program", "tree", "asgi", "hub")
-CHILD_FILES = (*(f"child/{name}" for name in CHILD), "state")  # what a worker runs
+CHILD = ("worker", "keeper", "services", "frames", "own", "kernel", "program", "tree", "asgi", "http", "hub", "web")
+CHILD_FILES = (*(f"child/{name}" for name in CHILD), "state", "sample_files")  # what a worker runs
 PROCESSES = 64  # of one program
 KEPT_PROCESSES = 8  # the worker's own, which count as the program's user's
 SERVER_THREADS = 32  # of one service, which count too
@@ -30,7 +30,7 @@ OWN_FOLDERS = {"fixtures": "fixtures", "child": "kohai"}  # and what the file tr
 ETC = {
     "passwd": "user:x:{user}:{user}:user:/box:/bin/sh\n",
     "group": "user:x:{user}:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "hosts": "127.0.0.1 localhost {web}\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 ENVIRONMENT = {
@@ -61,7 +61,7 @@ class Layout:
         self._config = config.model_copy(update=own)
         self._state = state
         self._hub = hub and hub.absolute()
-        self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub))
+        self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub) + bool(image.web))
         self._numbers = itertools.count()
         self.folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
         self.folder.chmod(0o711)
@@ -77,7 +77,7 @@ class Layout:
         for name, text in ETC.items():
             path = self.folder / "etc" / name
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text.format(user=os.getuid() or NOBODY))
+            path.write_text(text.format(user=os.getuid() or NOBODY, web=" ".join(self._image.web)))
         for place in ("root", "fixtures/.room"):
             (self.folder / place).mkdir(parents=True)
         self._packages = tuple(
@@ -134,6 +134,8 @@ class Layout:
         ]
         if self._hub is not None:
             found.append({"kind": "hub", "name": "hub", "folder": HUB, "port": HUB_PORT, "fixture": ""})
+        if self._image.web:
+            found.append({"kind": "web", "name": "web", "port": 80, "fixture": ""})
         return found
 
     def _setup(self, layers: Layers, preload: bool, services: bool) -> dict[str, Any]:

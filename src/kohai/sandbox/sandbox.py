@@ -37,6 +37,7 @@ from kohai.sandbox import scratch
 from kohai.sandbox.classify import EVIDENCE_LIMIT, Sighting, classify
 from kohai.sandbox.hub import Replicas, asked_in_vain
 from kohai.sandbox.image import Image, open_image
+from kohai.sandbox.inputs import offered
 from kohai.sandbox.layers import Layers, is_root, probe
 from kohai.sandbox.layout import Layout
 from kohai.sandbox.worker import Worker, WorkerError
@@ -55,14 +56,14 @@ Workers = queue.LifoQueue[Worker]
 class Program:
     """Code to run.
 
-    `fixture` (a `*.sql`, a file or a folder) is what it finds in its folder, beside `files` (name: content); `stdin` is
+    `fixture` (a `*.sql`, a file or a folder) is what it finds in its folder, under `files` (name: content); `stdin` is
     what it may read; `limits` replace those of the sandbox, by the names of `SandboxConfig`.
     """
 
     code: str
     fixture: Path | None = None
     stdin: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -235,7 +236,8 @@ class Sandbox:
             program.code,
             program.stdin,
         ]
-        parts += [sorted(program.files.items()), sorted(self._layout.limits(layers, program.limits).items())]
+        files = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in self._files(program).items())
+        parts += [files, sorted(self._layout.limits(layers, program.limits).items())]
         if program.fixture is not None:
             parts.append(self._layout.fixtures.ready(program.fixture)[1])
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -308,7 +310,7 @@ class Sandbox:
         job: dict[str, Any] = {
             "code": program.code.encode("utf-8", "surrogatepass").decode("utf-8", "replace"),
             "stdin": program.stdin.encode("utf-8", "surrogateescape"),
-            "files": {name: text.encode("utf-8", "surrogateescape") for name, text in program.files.items()},
+            "files": self._files(program),
             "fixture": "",
             "folder": "",
             "limits": self._layout.limits(layers, program.limits),
@@ -335,6 +337,14 @@ class Sandbox:
         if "failure" in found:
             return _failure(found["failure"], layers)
         return self._execution(found, job, layers)
+
+    def _files(self, program: Program) -> dict[str, bytes]:
+        """What a program finds in its folder, by name."""
+        inputs: Mapping[str, str | bytes] = offered(program.code) if self._config.offer_inputs else {}
+        return {
+            name: content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+            for name, content in {**inputs, **program.files}.items()
+        }
 
     def _execution(self, found: Mapping[str, Any], job: Mapping[str, Any], layers: Layers) -> Execution:
         report, forged = read_report(found["report"], found["nonce"])

@@ -1,10 +1,8 @@
-"""Tasks: read from JSON Lines, made into prompts, given the files that their programs start from."""
+"""Tasks: read from JSON Lines, made into prompts."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from kohai.records import Task
 
 _PLAIN_IMPORT = re.compile(r"from (\S+) import (\w+)$")
 
-__all__ = ["build_prompt_text", "load_tasks", "make_fixture"]
+__all__ = ["build_prompt_text", "load_tasks"]
 
 
 def load_tasks(path: Path) -> list[Task]:
@@ -22,7 +20,7 @@ def load_tasks(path: Path) -> list[Task]:
 
     Raises:
         DataError: names file, line and field: not JSON, an unknown or missing field, a wrong type, an id used twice, an
-            empty instruction, a reference that is not Python, a fixture that is not there.
+            empty instruction, a reference that is not Python, a fixture that is not there or leads out of the folder.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -66,32 +64,6 @@ def _joined(facts: Sequence[str]) -> list[str]:
     return [f"from {module} import {', '.join(sorted(found))}" if found else module for module, found in names.items()]
 
 
-def make_fixture(task_folder: Path, task: Task, into: Path, state: str | None) -> None:
-    """Puts a task's fixture into the folder `into` (made if need be): what its program starts from.
-
-    A `.sql` file becomes a SQLite database named `state`; any other file is copied under its name; a folder's content
-    is copied, its `.sql` file (at most one) made into the database. No fixture: an empty folder.
-
-    Raises:
-        DataError: it is not there, leads out of the folder, its SQL fails, or there is no name for the database.
-    """
-    into.mkdir(parents=True, exist_ok=True)
-    if task.fixture is None:
-        return
-    source = _fixture_path(task_folder, task)
-    if source.is_file():
-        _place(source, into, state, task)
-        return
-    scripts = sorted(source.glob("*.sql"))
-    if len(scripts) > 1:
-        raise DataError(f"{source}: {len(scripts)} .sql files; one makes the database, merge them")
-    for item in sorted(source.iterdir()):
-        if item.is_dir():
-            shutil.copytree(item, into / item.name, dirs_exist_ok=True)
-        else:
-            _place(item, into, state, task)
-
-
 def _check(task: Task, where: str, folder: Path, seen: dict[str, int]) -> None:
     if task.id in seen:
         raise DataError(f"{where}: field 'id': {task.id!r} is also the task of line {seen[task.id]}; ids are unique")
@@ -101,32 +73,9 @@ def _check(task: Task, where: str, folder: Path, seen: dict[str, int]) -> None:
         raise DataError(f"{where}: field 'instruction' is empty; say what the program is to do")
     if task.reference is not None and code.parse(task.reference) is None:
         raise DataError(f"{where}: field 'reference' is not Python; mend it or leave it out")
-    if task.fixture is not None and not (folder / task.fixture).exists():
-        raise DataError(f"{where}: field 'fixture': {folder / task.fixture} does not exist")
-
-
-def _fixture_path(folder: Path, task: Task) -> Path:
-    source = folder / (task.fixture or "")
-    if not source.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"task {task.id}: fixture {task.fixture!r} leads out of {folder}; keep fixtures inside it")
-    if not source.exists():
-        raise DataError(f"task {task.id}: fixture {source} does not exist")
-    return source
-
-
-def _place(source: Path, into: Path, state: str | None, task: Task) -> None:
-    if source.suffix != ".sql":
-        shutil.copy2(source, into / source.name)
-        return
-    if state is None:
-        raise DataError(f"task {task.id}: {source} is SQL, but tasks.state names no database; set it")
-    database = into / state
-    database.unlink(missing_ok=True)
-    connection = sqlite3.connect(database)
-    try:
-        connection.executescript(source.read_text(encoding="utf-8"))
-        connection.commit()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{source}: its SQL fails: {error}") from None
-    finally:
-        connection.close()
+    if task.fixture is not None:
+        source = folder / task.fixture
+        if not source.exists():
+            raise DataError(f"{where}: field 'fixture': {source} does not exist")
+        if not source.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{where}: field 'fixture': {task.fixture!r} leads out of {folder}; keep them inside")

@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from kohai.sandbox.child.http import Answer, serve
+
+__all__ = ["Hub", "load", "serve"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 MISSING = 424
@@ -28,16 +30,6 @@ NOT_FOUND = {
     "file": (404, "EntryNotFound", "Entry not found"),
 }
 MANY = 100  # models of a listing, where it names no limit
-
-
-class Answer:
-    """Status, headers and body of an answer."""
-
-    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.is_json = not isinstance(body, bytes)
-        self.body: bytes = json.dumps(body).encode() if self.is_json else body
-        self.headers = dict(headers or {})
 
 
 class AbsentError(Exception):
@@ -216,65 +208,6 @@ def _not_here(what: str) -> AbsentError:
     return AbsentError(Answer(MISSING, {"error": message}, {"X-Error-Message": message}))
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection; `hub` and `log` are set by `serve`."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    hub: Hub
-    log: Callable[[str], None]
-
-    def do_GET(self) -> None:
-        """Answers, HEAD and POST too."""
-        size = self.headers.get("Content-Length", "0")
-        body = self.rfile.read(int(size)) if size.isdigit() else b""
-        answer = self.hub.answer(self.command, self.path, body)
-        content, status = answer.body, answer.status
-        wanted = _range(self.headers.get("Range", ""), len(content)) if status == 200 and not answer.is_json else None
-        if wanted:
-            first, last = wanted
-            answer.headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-            content, status = content[first : last + 1], 206
-        type(self).log(f"{self.command} {self.path} {status}")
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json" if answer.is_json else "application/octet-stream")
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    do_HEAD = do_POST = do_GET  # noqa: N815
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Nothing: `log` has it."""
-
-
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of a `bytes=first-last`."""
-    unit, _, span = header.partition("=")
-    first, _, last = span.partition("-")
-    if unit != "bytes" or not first.isdigit() or int(first) >= size:
-        return None
-    return int(first), min(int(last), size - 1) if last.isdigit() else size - 1
-
-
-class Server(ThreadingHTTPServer):
-    """On a port that is held already."""
-
-    daemon_threads = True
-
-
 def load(service: dict[str, Any]) -> Hub:
     """What the hub's folder says."""
     return Hub(service["folder"])
-
-
-def serve(hub: Hub, listener: socket.socket, log: Callable[[str], None]) -> None:
-    """Serves until killed."""
-    Handler.hub, Handler.log = hub, staticmethod(log)
-    server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
-    server.socket.close()
-    server.socket = listener
-    server.serve_forever()

@@ -35,11 +35,11 @@ LIBRARIES = (  # regular expressions over the repository's name and over the cal
     (r"poca-Soccer", r"^mlagents", "ml-agents"),
     (r"^JorisCos/|^mpariente/|^Awais/|ConvTasNet", r"Asteroid|^BaseModel", "asteroid"),
     (r"^keras-io/|maxim-s3|danupurnomo/", r"keras|^TF_", "keras"),
-    (r"^funasr/|text2-video-zero|^ImRma/|GuanacoVQA|OFA_model_weights|TempoFunk", r"^$", "other"),
+    (r"^funasr/|text2-video-zero|^ImRma/|GuanacoVQA|OFA_model_weights|TempoFunk", r"^$", "code of its own"),
     (
         r"codeformer|LightweightGAN|butterfly_cropped|grasp_diffusion|vc1-|^Antheia",
         r"LightweightGAN|model_utils",
-        "other",
+        "code of its own",
     ),
     (r"faster-whisper", r"^WhisperModel", "ctranslate2"),
     (r"jets-onnx", r"^TextToSpeech", "onnxruntime"),

@@ -149,7 +149,7 @@ def _checked(name: Any, field: str, where: str) -> str:
 def _judged(entry: Entry) -> Entry:
     if entry.library in BUILDABLE:
         return entry
-    return replace(entry, why=f"needs {entry.library}, which no image has")
+    return replace(entry, why=f"needs {entry.library}; no replicas are made for it")
 
 
 def _merged(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -257,6 +257,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "clipseg": {"reduce_dim": 16, "extract_layers": [0, 1], "conditional_layer": 0},
     "xclip": {"mit_hidden_size": 32, "mit_intermediate_size": 64, "prompt_attention_dropout": 0.0},
     "blip": {"image_text_hidden_size": 32},
+    "align": {"projection_dim": 80},
     "align_vision_model": {"width_coefficient": 0.25, "depth_coefficient": 0.3, "hidden_dim": 320},
     "clap_audio_model": {
         "depths": [1, 1, 1, 1],
