@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -230,8 +231,9 @@ def test_outcomes_are_remembered_by_the_driver(monkeypatch: pytest.MonkeyPatch, 
     assert counts == [1, 2, 3] * 2
 
 
-def test_an_actor_needs_no_path_of_the_driver(tmp_path: Path) -> None:
+def test_an_actor_needs_no_path_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An image's files, packages and fixtures are there by their content: the actor runs after all is deleted here."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
     home = tmp_path / "home"
     (home / "images" / "files").mkdir(parents=True)
     (home / "src" / "billing").mkdir(parents=True)
@@ -259,8 +261,31 @@ def test_an_actor_needs_no_path_of_the_driver(tmp_path: Path) -> None:
     assert outcome.image == digest
 
 
-def test_an_actor_with_another_interpreter_is_refused() -> None:
+def test_what_a_killed_actor_left_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its folder, with its sandbox's inside, by the next actor of the machine; one that is in use, or new, stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import os; from kohai.config import SandboxConfig; from kohai.sandbox import cluster\n"
+        "image = cluster.image.open_image('plain', cluster.Path('.')).digest\n"
+        "actor = cluster.Runner(cluster.prepare(SandboxConfig(unsafe=True), image, (), None))\n"
+        "assert isinstance(actor.open(), cluster.Layers)\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ | {"TMPDIR": str(tmp_path)})
+    (left,) = tmp_path.iterdir()
+    assert any(path.name.startswith("kohai-box-") for path in left.iterdir())
+    first, held = cluster.own_folder()
+    assert {left, first} == set(tmp_path.iterdir())
+    for folder in (left, first):
+        os.utime(folder / ".lock", (0, 0))
+    second, other = cluster.own_folder()
+    assert {first, second} == set(tmp_path.iterdir())
+    held.close()
+    other.close()
+
+
+def test_an_actor_with_another_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outcomes of two versions of Python are not mixed; the error names the node."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
     actor = cluster.Runner(cluster.prepare(config(), "another digest", (), None))
     error = actor.open()
     actor.close()

@@ -18,12 +18,14 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kohai.config import SandboxConfig
 from kohai.errors import KohaiError, ToolError
@@ -36,6 +38,8 @@ BATCH = 8  # programs that an actor gets at a time
 TRIES = 3  # actors that a program may be lost with, and that may die one after another at their start
 START_SECONDS = 600.0  # until the first actor is ready: nodes may have to be started, an image to be built
 CLOSE_SECONDS = 2.0
+FOLDER = "kohai-actor-"
+NEW_SECONDS = 60.0  # a folder so young may not be locked yet
 Packed = tuple[tuple[str, int, bytes | None], ...]  # path, mode, content; a folder has none
 
 
@@ -235,8 +239,7 @@ class Runner:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._folder = Path(tempfile.mkdtemp(prefix="kohai-actor-"))
-        self._folder.chmod(0o711)
+        self._folder, self._lock = own_folder()
         self._fixtures: dict[str, Path] = {}
         self._box: Sandbox | None = None
 
@@ -271,9 +274,11 @@ class Runner:
         if self._box is not None:
             self._box.close()
         scratch.remove(self._folder)
+        self._lock.close()
 
     def _made(self) -> Sandbox:
         setup = self._setup
+        tempfile.tempdir = str(self._folder)  # of this process: the sandbox's folder is found with the actor's
         given = unpack(setup.files, self._folder / "given")
         values = setup.config.model_dump()
         config = SandboxConfig.model_validate(values | {key: str(given / values[key]) for key in setup.moved})
@@ -294,6 +299,20 @@ class Runner:
                 "be of one version"
             )
         return box
+
+
+def own_folder() -> tuple[Path, IO[str]]:
+    """A new folder and the lock that says it is in use, after those of actors that were killed are removed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{FOLDER}*/.lock"):
+        with suppress(OSError), lock.open() as handle:
+            if lock.parent.lstat().st_uid == os.getuid() and time.time() - lock.stat().st_mtime > NEW_SECONDS:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                scratch.remove(lock.parent)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER))
+    folder.chmod(0o711)
+    held = (folder / ".lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return folder, held
 
 
 def connect(config: SandboxConfig) -> Any:
