@@ -23,7 +23,7 @@ import pytest
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import Program, Sandbox, cluster
+from kohai.sandbox import Program, Sandbox, actor, cluster, parcel
 from kohai.sandbox.layers import Layers
 
 FAST = {"cpu_seconds": 1.0, "wall_seconds": 5.0, "processes": 2, "unsafe": True, "cold_share": 0.0}
@@ -248,15 +248,15 @@ def test_an_actor_needs_no_path_of_the_driver(monkeypatch: pytest.MonkeyPatch, t
     )
     with Sandbox(wanted, [home / "private"]) as box:
         digest = box.image.digest
-    setup = cluster.prepare(wanted, digest, [home / "private"], None)
+    setup = parcel.prepare(wanted, digest, [home / "private"], None)
     home.rename(tmp_path / "elsewhere")
     assert str(tmp_path) not in repr(setup)
-    actor = cluster.Runner(setup)
-    layers = actor.open()
+    runner = actor.Runner(setup)
+    layers = runner.open()
     assert isinstance(layers, Layers), layers
     code = "import billing, private\nprint(billing.RATE, private.KEY, open('rates.csv').read())"
-    outcome = actor.run([(Program(code), None)], {})[0]
-    actor.close()
+    outcome = runner.run([(Program(code), None)], {})[0]
+    runner.close()
     assert (outcome.kind, outcome.stdout) == ("ok", "5 3 7\n")
     assert outcome.image == digest
 
@@ -265,19 +265,19 @@ def test_what_a_killed_actor_left_is_removed(monkeypatch: pytest.MonkeyPatch, tm
     """Its folder, with its sandbox's inside, by the next actor of the machine; one that is in use, or new, stays."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
-        "import os; from kohai.config import SandboxConfig; from kohai.sandbox import cluster\n"
-        "image = cluster.image.open_image('plain', cluster.Path('.')).digest\n"
-        "actor = cluster.Runner(cluster.prepare(SandboxConfig(unsafe=True), image, (), None))\n"
-        "assert isinstance(actor.open(), cluster.Layers)\nos._exit(0)"
+        "import os; from kohai.config import SandboxConfig; from kohai.sandbox import actor, image, layers, parcel\n"
+        "digest = image.open_image('plain', actor.Path('.')).digest\n"
+        "runner = actor.Runner(parcel.prepare(SandboxConfig(unsafe=True), digest, (), None))\n"
+        "assert isinstance(runner.open(), layers.Layers)\nos._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ | {"TMPDIR": str(tmp_path)})
     (left,) = tmp_path.iterdir()
     assert any(path.name.startswith("kohai-box-") for path in left.iterdir())
-    first, held = cluster.own_folder()
+    first, held = actor.own_folder()
     assert {left, first} == set(tmp_path.iterdir())
     for folder in (left, first):
         os.utime(folder / ".lock", (0, 0))
-    second, other = cluster.own_folder()
+    second, other = actor.own_folder()
     assert {first, second} == set(tmp_path.iterdir())
     held.close()
     other.close()
@@ -286,9 +286,9 @@ def test_what_a_killed_actor_left_is_removed(monkeypatch: pytest.MonkeyPatch, tm
 def test_an_actor_with_another_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outcomes of two versions of Python are not mixed; the error names the node."""
     monkeypatch.setattr(tempfile, "tempdir", None)
-    actor = cluster.Runner(cluster.prepare(config(), "another digest", (), None))
-    error = actor.open()
-    actor.close()
+    runner = actor.Runner(parcel.prepare(config(), "another digest", (), None))
+    error = runner.open()
+    runner.close()
     assert isinstance(error, ToolError)
     assert os.uname().nodename in str(error)
     assert "of one version" in str(error)
