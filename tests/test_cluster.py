@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -22,7 +23,7 @@ import pytest
 from kohai.config import SandboxConfig
 from kohai.errors import DataError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import Program, Sandbox, cluster
+from kohai.sandbox import Program, Sandbox, actor, cluster, parcel
 from kohai.sandbox.layers import Layers
 
 FAST = {"cpu_seconds": 1.0, "wall_seconds": 5.0, "processes": 2, "unsafe": True, "cold_share": 0.0}
@@ -230,8 +231,9 @@ def test_outcomes_are_remembered_by_the_driver(monkeypatch: pytest.MonkeyPatch, 
     assert counts == [1, 2, 3] * 2
 
 
-def test_an_actor_needs_no_path_of_the_driver(tmp_path: Path) -> None:
+def test_an_actor_needs_no_path_of_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An image's files, packages and fixtures are there by their content: the actor runs after all is deleted here."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
     home = tmp_path / "home"
     (home / "images" / "files").mkdir(parents=True)
     (home / "src" / "billing").mkdir(parents=True)
@@ -246,24 +248,47 @@ def test_an_actor_needs_no_path_of_the_driver(tmp_path: Path) -> None:
     )
     with Sandbox(wanted, [home / "private"]) as box:
         digest = box.image.digest
-    setup = cluster.prepare(wanted, digest, [home / "private"], None)
+    setup = parcel.prepare(wanted, digest, [home / "private"], None)
     home.rename(tmp_path / "elsewhere")
     assert str(tmp_path) not in repr(setup)
-    actor = cluster.Runner(setup)
-    layers = actor.open()
+    runner = actor.Runner(setup)
+    layers = runner.open()
     assert isinstance(layers, Layers), layers
     code = "import billing, private\nprint(billing.RATE, private.KEY, open('rates.csv').read())"
-    outcome = actor.run([(Program(code), None)], {})[0]
-    actor.close()
+    outcome = runner.run([(Program(code), None)], {})[0]
+    runner.close()
     assert (outcome.kind, outcome.stdout) == ("ok", "5 3 7\n")
     assert outcome.image == digest
 
 
-def test_an_actor_with_another_interpreter_is_refused() -> None:
+def test_what_a_killed_actor_left_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its folder, with its sandbox's inside, by the next actor of the machine; one that is in use, or new, stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import os; from kohai.config import SandboxConfig; from kohai.sandbox import actor, image, layers, parcel\n"
+        "digest = image.open_image('plain', actor.Path('.')).digest\n"
+        "runner = actor.Runner(parcel.prepare(SandboxConfig(unsafe=True), digest, (), None))\n"
+        "assert isinstance(runner.open(), layers.Layers)\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ | {"TMPDIR": str(tmp_path)})
+    (left,) = tmp_path.iterdir()
+    assert any(path.name.startswith("kohai-box-") for path in left.iterdir())
+    first, held = actor.own_folder()
+    assert {left, first} == set(tmp_path.iterdir())
+    for folder in (left, first):
+        os.utime(folder / ".lock", (0, 0))
+    second, other = actor.own_folder()
+    assert {first, second} == set(tmp_path.iterdir())
+    held.close()
+    other.close()
+
+
+def test_an_actor_with_another_interpreter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outcomes of two versions of Python are not mixed; the error names the node."""
-    actor = cluster.Runner(cluster.prepare(config(), "another digest", (), None))
-    error = actor.open()
-    actor.close()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    runner = actor.Runner(parcel.prepare(config(), "another digest", (), None))
+    error = runner.open()
+    runner.close()
     assert isinstance(error, ToolError)
     assert os.uname().nodename in str(error)
     assert "of one version" in str(error)

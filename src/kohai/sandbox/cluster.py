@@ -12,14 +12,11 @@ Not covered: who reaches Ray's ports may run anything on the cluster (programs o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import socket
-import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,27 +25,15 @@ from typing import Any
 from kohai.config import SandboxConfig
 from kohai.errors import KohaiError, ToolError
 from kohai.records import Execution
-from kohai.sandbox import image, scratch
+from kohai.sandbox.actor import Runner
 from kohai.sandbox.layers import Layers
-from kohai.sandbox.sandbox import Program, Sandbox
+from kohai.sandbox.parcel import pack, prepare
+from kohai.sandbox.sandbox import Program
 
 BATCH = 8  # programs that an actor gets at a time
 TRIES = 3  # actors that a program may be lost with, and that may die one after another at their start
 START_SECONDS = 600.0  # until the first actor is ready: nodes may have to be started, an image to be built
 CLOSE_SECONDS = 2.0
-Packed = tuple[tuple[str, int, bytes | None], ...]  # path, mode, content; a folder has none
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What every actor starts from: the arguments of a local sandbox, with content in place of paths."""
-
-    config: SandboxConfig
-    moved: tuple[str, ...]  # keys of `config` that name one of `files`
-    files: Packed
-    digest: str
-    packages: tuple[tuple[str, Packed], ...]
-    state: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,72 +215,6 @@ class Cluster:
             self._changed.notify_all()
 
 
-class Runner:
-    """An actor. Errors that the user can mend are returned, not raised: Ray would bury them in a trace."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._folder = Path(tempfile.mkdtemp(prefix="kohai-actor-"))
-        self._folder.chmod(0o711)
-        self._fixtures: dict[str, Path] = {}
-        self._box: Sandbox | None = None
-
-    def open(self) -> Layers | KohaiError:
-        """Makes the sandbox; what is in force in it."""
-        try:
-            self._box = self._made()
-            told = self._box.describe()
-        except (KohaiError, OSError) as error:
-            kind = type(error) if isinstance(error, KohaiError) else ToolError
-            return kind(f"Ray node {socket.gethostname()}: {error}")
-        return Layers(*(bool(told[name]) for name in ("namespaces", "landlock", "seccomp")))
-
-    def run(
-        self, programs: Sequence[tuple[Program, str | None]], fixtures: Mapping[str, Any]
-    ) -> list[Execution] | KohaiError:
-        """Runs programs; `fixtures` refers to the content of each that they name by its digest."""
-        assert self._box is not None
-        for digest, packed in fixtures.items():
-            if digest not in self._fixtures:
-                import ray
-
-                self._fixtures[digest] = unpack(ray.get(packed), self._folder / "fixtures" / digest)
-        ready = [replace(program, fixture=self._fixtures.get(digest or "")) for program, digest in programs]
-        try:
-            return self._box.execute(ready)
-        except KohaiError as error:
-            return error
-
-    def close(self) -> None:
-        """Ends its worker and removes what it wrote."""
-        if self._box is not None:
-            self._box.close()
-        scratch.remove(self._folder)
-
-    def _made(self) -> Sandbox:
-        setup = self._setup
-        given = unpack(setup.files, self._folder / "given")
-        values = setup.config.model_dump()
-        config = SandboxConfig.model_validate(values | {key: str(given / values[key]) for key in setup.moved})
-        paths = [
-            unpack(packed, self._folder / "packages" / str(place)) / name
-            for place, (name, packed) in enumerate(setup.packages)
-        ]
-        try:
-            box = Sandbox(config, paths, setup.state)
-        except ToolError:
-            for name in filter(None, (config.image, config.other_image)):
-                build_once(name, config.images)
-            box = Sandbox(config, paths, setup.state)
-        if box.image.digest != setup.digest:
-            box.close()
-            raise ToolError(
-                f"its image {box.image.name} is not the driver's: the interpreters (here {box.image.interpreter}) must "
-                "be of one version"
-            )
-        return box
-
-
 def connect(config: SandboxConfig) -> Any:
     """The module `ray`, connected to the cluster of the configuration, or to one that is started on this machine.
 
@@ -323,59 +242,6 @@ def connect(config: SandboxConfig) -> Any:
         if signal.getsignal(signal.SIGTERM) is not handler:
             signal.signal(signal.SIGTERM, handler)  # Ray sets one that ends the process
     return ray
-
-
-def prepare(config: SandboxConfig, digest: str, paths: Sequence[Path], state: str | None) -> Setup:
-    """Reads all that actors need into one value; a path that an image's file gives as absolute is each node's own."""
-    named = {
-        "image": image.named_files(config.image),
-        "other_image": image.named_files(config.other_image) if config.other_image else [],
-        "catalogue": [config.catalogue] if config.catalogue else [],
-    }
-    files = {key: [Path(os.path.normpath(path.absolute())) for path in found] for key, found in named.items() if found}
-    places = list(dict.fromkeys(path for found in files.values() for path in found))
-    root = Path(os.path.commonpath([path.parent for path in places])) if places else Path()
-    own = {"engine": "local", "cache": None, "processes": 1, "images": config.images.absolute()}
-    return Setup(
-        config=config.model_copy(update=own | {key: str(found[0].relative_to(root)) for key, found in files.items()}),
-        moved=tuple(files),
-        files=pack(root, places),
-        digest=digest,
-        packages=tuple((path.name, pack(path.parent, [path])) for path in (path.resolve() for path in paths)),
-        state=state,
-    )
-
-
-def build_once(name: str, built: Path) -> None:
-    """Builds an image; the actors of a node wait for one another."""
-    built.mkdir(parents=True, exist_ok=True)
-    with (built / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        image.build(name, built)
-
-
-def pack(root: Path, places: Sequence[Path]) -> Packed:
-    """Files, and folders with all in them, by their path below `root`; compiled Python is left out."""
-    paths = [path for place in places for path in (place, *(place.rglob("*") if place.is_dir() else ()))]
-    return tuple(
-        (str(path.relative_to(root)), path.stat().st_mode & 0o777, None if path.is_dir() else path.read_bytes())
-        for path in paths
-        if "__pycache__" not in path.parts and (path.is_dir() or path.is_file())
-    )
-
-
-def unpack(packed: Packed, folder: Path) -> Path:
-    """Writes what `pack` read; the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, mode, content in packed:
-        path = folder / name
-        if content is None:
-            path.mkdir(parents=True, exist_ok=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            path.chmod(mode)
-    return folder
 
 
 def _told(answer: Any) -> Any:
