@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -154,6 +155,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     """Makes an image's virtual environment; nothing is done where it is there.
 
     pip adds to the pinned packages only what they need on this machine and the lock does not name (torch's, for a GPU).
+    What its workers run at their start is run once, so that packages can keep beside themselves what they compile.
 
     Args:
         name: of one that ships, or a YAML file.
@@ -165,7 +167,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
 
     Raises:
         DataError: it is not an image.
-        ToolError: its interpreter is not there, or pip failed; says what pip said.
+        ToolError: its interpreter is not there, pip failed, or its warm-up did; says what they said.
     """
     spec, folder = load_spec(name)
     python = interpreter(spec)
@@ -181,6 +183,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     _call([*pip, *arguments, "-r", str(folder / spec.lock)], f"image {spec.name}: pip failed")
     _call([str(home / "bin" / "python"), "-m", "compileall", "-q", str(home / "lib")], "", check=False)
+    _warm(spec, folder, home)
     (home / MARK).write_text(json.dumps({"name": spec.name, "digest": digest}), encoding="utf-8")
     return home
 
@@ -217,6 +220,15 @@ def recipe_digest(spec: ImageSpec, folder: Path, version: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def _warm(spec: ImageSpec, folder: Path, home: Path) -> None:
+    """Imports an image's modules and runs its warm-up, as its workers will where nothing can be written."""
+    script = (folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else ""
+    code = "\n".join([*(f"import {module}" for module in spec.preload), script])
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    command = [str(home / "bin" / "python"), *FLAGS, "-c", code]
+    _call(command, f"image {spec.name}: its modules or its warm-up fail", env=environment | dict(spec.environment))
+
+
 def _distinct(folders: Sequence[str]) -> list[Path]:
     shown: list[Path] = []
     for folder in folders:
@@ -226,7 +238,7 @@ def _distinct(folders: Sequence[str]) -> list[Path]:
     return shown
 
 
-def _call(command: Sequence[str], what: str, check: bool = True) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _call(command: Sequence[str], what: str, check: bool = True, env: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env)
     if check and done.returncode:
         raise ToolError(f"{what}: {(done.stderr or done.stdout).strip()[-1500:]}")
