@@ -85,9 +85,9 @@ class Image:
 
     name: str
     interpreter: Path
-    python: tuple[int, ...]  # its version, two numbers
     flags: tuple[str, ...]
     folders: tuple[Path, ...]
+    python: tuple[int, ...] = sys.version_info[:2]  # the interpreter's version
     paths: tuple[Path, ...] = ()
     preload: tuple[str, ...] = ()
     warmup: str = ""
