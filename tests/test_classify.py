@@ -43,6 +43,7 @@ def outcome(seen: Sighting) -> tuple[str, str]:
         (raised("OperationalError", "no such table: orders"), "unknown_resource"),
         (raised("RepositoryNotFoundError", "404 Client Error"), "unknown_resource"),
         (raised("NotFound", "no item 'X'", mro=("LookupError",)), "runtime_error"),
+        (raised("ConnectionError", "HTTPPool(host='your_url', port=80): Failed to resolve"), "unknown_resource"),
         (raised("HTTPError", "HTTP Error 404: Not Found", mro=("URLError", "OSError")), "runtime_error"),
         (raised("HTTPError", "424 Client Error: Failed Dependency", mro=("URLError", "OSError")), "runtime_error"),
         (raised("AttributeError", "x was removed in version 5"), "version_skew"),
@@ -74,6 +75,17 @@ def test_program_kinds(seen: Sighting, expected: str) -> None:
             ("missing_weights", "environment"),
         ),
         (raised("URLError", "timed out", mro=("OSError",)), ("no_network", "environment")),
+        (
+            raised("ValueError", "ffmpeg was not found but is required to load audio"),
+            ("missing_dependency", "environment"),
+        ),
+        (raised("RuntimeError", "`f` requires accelerator, but not found"), ("no_gpu", "environment")),
+        (
+            raised(
+                "ConnectionError", "HTTPPool(host='a-b.com', port=80): Failed to resolve 'a-b.com'", mro=("OSError",)
+            ),
+            ("no_network", "environment"),
+        ),
         (
             raised("ConnectError", "[Errno -2] Name or service not known", mro=("TransportError", "HTTPError")),
             ("no_network", "environment"),

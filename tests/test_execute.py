@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -249,3 +250,12 @@ def test_what_runs_with_other_versions_is_version_skew(tmp_path: Path) -> None:
             assert [(outcome.kind, outcome.cached) for outcome in found] == [(kind, cached) for kind in kinds]
     assert found[1].blame == "program"
     assert found[1].evidence.startswith("runs in old; here unknown_attribute: AttributeError")
+
+
+def test_an_interpreter_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot load what ours has compiled, and gets our files as they are."""
+    made = image.open_image("plain", Path())
+    monkeypatch.setattr(sandbox, "open_image", lambda *_: dataclasses.replace(made, python=(3, 0)))
+    with Sandbox(config()) as box:
+        assert box.execute([Program("print(1)")])[0].stdout == "1\n"
+        assert list(box._layout.folder.rglob("*.pyc")) == []

@@ -228,8 +228,8 @@ def test_web_sites_that_stand_in(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("name: web\nweb: [images.example.org]\n")
     code = """
 import urllib.request
-for name in ("a.jpg", "b/c.csv", ""):
-    with urllib.request.urlopen("http://images.example.org/" + name) as answer:
+for name in ("http://images.example.org/a.jpg", "http://images.example.org/b/c.csv", "https://images.example.org"):
+    with urllib.request.urlopen(name) as answer:
         print(answer.headers["Content-Type"], answer.read(2))
 """
     other = Program("import urllib.request\nurllib.request.urlopen('http://other.example.org/a.jpg')")

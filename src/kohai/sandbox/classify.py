@@ -231,7 +231,9 @@ RULES: tuple[Rule, ...] = (
     _excused(
         "no_gpu",
         "environment",
-        lambda r: r.said(r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available"),
+        lambda r: r.said(
+            r"NVIDIA driver|No CUDA GPUs|not compiled with CUDA|CUDA is not available|requires accelerator, but not"
+        ),
     ),
     _excused("missing_dependency", "environment", lambda r: _is("ModuleNotFoundError")(r) and is_known(r.module)),
     Rule("unknown_import", "program", _is("ModuleNotFoundError")),
@@ -245,6 +247,9 @@ RULES: tuple[Rule, ...] = (
             and r.said(r"require[sd]?\b|not installed|pip install|not found in your environment", also_chain=True)
         ),
     ),
+    _excused(
+        "missing_dependency", "environment", lambda r: not r.in_program and r.said(r"was not found but is required")
+    ),
     Rule("unknown_import", "program", _is("ImportError")),
     Rule(
         "unknown_resource",
@@ -256,7 +261,8 @@ RULES: tuple[Rule, ...] = (
             or (_is("OperationalError")(r) and r.said(r"no such table"))
         ),
     ),
-    # The network, files, space.
+    # The network, files, space. No host has a name with an underscore: it is a placeholder.
+    Rule("unknown_resource", "program", lambda r: r.said(r"host='[^']*_[^']*'.*(resolve|not known)")),
     _excused(
         "no_network",
         "environment",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class ImageSpec(BaseModel):
     state: str | None = Field(None, description="The database that a `*.sql` makes; outcomes tell its final content.")
     services: tuple[ServiceSpec, ...] = Field((), description="Applications that programs reach; uvicorn serves them.")
     web: tuple[str, ...] = Field(
-        (), description="Names of web sites that have a small file of the kind at every address; over HTTP."
+        (), description="Names of web sites that have a small file of the kind at every address."
     )
     limits: Mapping[LimitName, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Limits of its programs, where the configuration names none."
@@ -84,6 +85,7 @@ class Image:
 
     name: str
     interpreter: Path
+    python: tuple[int, ...]  # its version, two numbers
     flags: tuple[str, ...]
     folders: tuple[Path, ...]
     paths: tuple[Path, ...] = ()
@@ -174,6 +176,7 @@ def open_image(name: str, built: Path, paths: Sequence[Path] = ()) -> Image:
     return Image(
         name=spec.name,
         interpreter=python,
+        python=tuple(map(int, facts["version"].split(".")[:2])),
         flags=flags,
         folders=tuple(_distinct([*facts["folders"], str(python.parent), str(python.resolve().parent)])),
         paths=tuple(places),
@@ -195,6 +198,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     """Makes an image's virtual environment; nothing is done where it is there.
 
     pip adds to the pinned packages only what they need on this machine and the lock does not name (torch's, for a GPU).
+    What its workers run at their start is run once, so that packages can keep beside themselves what they compile.
 
     Args:
         name: of one that ships, or a YAML file.
@@ -206,7 +210,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
 
     Raises:
         DataError: it is not an image.
-        ToolError: its interpreter is not there, or pip failed; says what pip said.
+        ToolError: its interpreter is not there, pip failed, or its warm-up did; says what they said.
     """
     spec, folder = load_spec(name)
     python = interpreter(spec)
@@ -221,6 +225,7 @@ def build(name: str, built: Path, arguments: Sequence[str] = ()) -> Path:
     pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     _call([*pip, *arguments, "-r", str(folder / spec.lock)], f"image {spec.name}: pip failed")
     _call([str(home / "bin" / "python"), "-m", "compileall", "-q", str(home / "lib")], "", check=False)
+    _warm(spec, folder, home)
     (home / MARK).write_text(json.dumps({"name": spec.name, "recipe": recipe}), encoding="utf-8")
     return home
 
@@ -256,6 +261,15 @@ def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
     return built.absolute() / f"{spec.name}-{recipe[:12]}", recipe
 
 
+def _warm(spec: ImageSpec, folder: Path, home: Path) -> None:
+    """Imports an image's modules and runs its warm-up, as its workers will where nothing can be written."""
+    script = (folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else ""
+    code = "\n".join([*(f"import {module}" for module in spec.preload), script])
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    command = [str(home / "bin" / "python"), *FLAGS, "-c", code]
+    _call(command, f"image {spec.name}: its modules or its warm-up fail", env=environment | dict(spec.environment))
+
+
 def _distinct(folders: Sequence[str]) -> list[Path]:
     shown: list[Path] = []
     for folder in folders:
@@ -265,7 +279,7 @@ def _distinct(folders: Sequence[str]) -> list[Path]:
     return shown
 
 
-def _call(command: Sequence[str], what: str, check: bool = True) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _call(command: Sequence[str], what: str, check: bool = True, env: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env)
     if check and done.returncode:
         raise ToolError(f"{what}: {(done.stderr or done.stdout).strip()[-1500:]}")

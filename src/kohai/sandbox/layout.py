@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import py_compile
+import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import trustme
 
 from kohai.config import SandboxConfig
 from kohai.sandbox import packages, scratch
@@ -25,6 +29,7 @@ SERVER_THREADS = 32  # of one service, which count too
 FILES = 256  # open ones
 START_SECONDS = 300.0
 HUB_PORT = 8123
+CERTIFICATES, WEB_KEY = "certificates.pem", "web.pem"  # who vouches for the web sites that stand in; their key
 HUB = "/hub"  # where the file tree shows the replicas
 OWN_FOLDERS = {"fixtures": "fixtures", "child": "kohai"}  # and what the file tree calls them
 ETC = {
@@ -61,7 +66,8 @@ class Layout:
         self._config = config.model_copy(update=own)
         self._state = state
         self._hub = hub and hub.absolute()
-        self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub) + bool(image.web))
+        self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub) + 2 * bool(image.web))
+        self._suffix = ".pyc" if image.python == sys.version_info[:2] else ".py"  # what its interpreter can load
         self._numbers = itertools.count()
         self.folder = Path(tempfile.mkdtemp(prefix="kohai-box-"))
         self.folder.chmod(0o711)
@@ -71,13 +77,23 @@ class Layout:
     def prepare(self) -> None:
         """Writes what every worker needs."""
         for name in CHILD_FILES:
-            compiled = self.folder / "child" / "kohai" / "sandbox" / f"{name}.pyc"
             source = Path(__file__).parent / f"{name}.py"
-            py_compile.compile(str(source), cfile=str(compiled), doraise=True)
+            target = self.folder / "child" / "kohai" / "sandbox" / f"{name}{self._suffix}"
+            if self._suffix == ".pyc":
+                py_compile.compile(str(source), cfile=str(target), doraise=True)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
         for name, text in ETC.items():
             path = self.folder / "etc" / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text.format(user=os.getuid() or NOBODY, web=" ".join(self._image.web)))
+        if self._image.web:
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(self.folder / "etc" / CERTIFICATES)
+            authority.issue_cert(*self._image.web).private_key_and_cert_chain_pem.write_to_path(
+                self.folder / "etc" / WEB_KEY
+            )
         for place in ("root", "fixtures/.room"):
             (self.folder / place).mkdir(parents=True)
         self._packages = tuple(
@@ -93,10 +109,12 @@ class Layout:
         """
         folder = self.folder / f"worker{next(self._numbers)}"
         folder.mkdir()
-        child = self.folder / "child" / "kohai" / "sandbox" / "child" / "worker.pyc"
+        child = self.folder / "child" / "kohai" / "sandbox" / "child" / f"worker{self._suffix}"
         environment = ENVIRONMENT | dict(self._image.environment)
         if layers.spaces:
             environment |= {"HOME": "/box", "TMPDIR": "/tmp"}  # noqa: S108
+            if self._image.web:
+                environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), f"/etc/{CERTIFICATES}")
         command = [str(self._image.interpreter), *self._image.flags, str(child)]
         return Worker(command, environment, self._setup(layers, preload, services), folder, START_SECONDS)
 
@@ -135,7 +153,8 @@ class Layout:
         if self._hub is not None:
             found.append({"kind": "hub", "name": "hub", "folder": HUB, "port": HUB_PORT, "fixture": ""})
         if self._image.web:
-            found.append({"kind": "web", "name": "web", "port": 80, "fixture": ""})
+            key = {"key": f"/etc/{WEB_KEY}"}
+            found += [{"kind": "web", "name": "web", "port": port, "fixture": ""} | key for port in (80, 443)]
         return found
 
     def _setup(self, layers: Layers, preload: bool, services: bool) -> dict[str, Any]:
@@ -143,7 +162,8 @@ class Layout:
         shown = [(str(folder), str(folder)) for folder in image.folders]
         shown += [(str(package.source), package.inside) for package in self._packages]
         shown += [(str(self._hub), HUB)] if self._hub and layers.spaces else []
-        etc = [(str(self.folder / "etc" / name), f"/etc/{name}") for name in ETC]
+        names = [*ETC, *((CERTIFICATES, WEB_KEY) if image.web else ())]
+        etc = [(str(self.folder / "etc" / name), f"/etc/{name}") for name in names]
         return {
             "is_root": is_root(),
             "spaces": layers.spaces,

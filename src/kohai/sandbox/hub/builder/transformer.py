@@ -30,6 +30,7 @@ START = {
     "speech_to_text": "eos",
     "speecht5": "eos",
 }
+MAX_LENGTH = {"git": 24}  # without one, a pipeline writes 256 tokens: random weights never end a text
 ALIKE = (  # names whose tokenizer is of another kind than their family's
     (r"byt5", "byt5"),
     (r"nllb", "nllb"),
@@ -169,6 +170,8 @@ def finish(model: Any, words: Any, family: str) -> None:
             setattr(settings, f"{token}_token_id", number)
     if settings.pad_token_id is None and family != "gpt2":
         settings.pad_token_id = getattr(words, "pad_token_id", None)
+    if family in MAX_LENGTH:
+        settings.max_length = MAX_LENGTH[family]
     start = START.get(family)
     if start is not None:
         settings.decoder_start_token_id = getattr(words, f"{start}_token_id")

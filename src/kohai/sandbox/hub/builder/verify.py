@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,6 @@ def documented(text: str, folder: Path, task: str) -> str:
         return _pipeline(call, folder, task) if call.name == "pipeline" else _from_pretrained(call, folder)
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    finally:
-        gc.collect()
 
 
 def _pipeline(call: Call, folder: Path, task: str) -> str:

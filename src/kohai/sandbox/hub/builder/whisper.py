@@ -9,6 +9,7 @@ from typing import Any
 from . import vocabulary
 
 END = "<|endoftext|>"
+MAX_LENGTH = 24  # not 448: random weights never say that the speech has ended
 TASKS = ("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nocaptions|>", "<|notimestamps|>")
 
 
@@ -56,7 +57,7 @@ def generation(folder: Path, tokenizer: Any, english_only: bool) -> None:
         "begin_suppress_tokens": [number(END)],
         "suppress_tokens": [],
         "max_initial_timestamp_index": 50,
-        "max_length": 448,
+        "max_length": MAX_LENGTH,
         "return_timestamps": False,
         "is_multilingual": not english_only,
         "alignment_heads": [[1, 0], [1, 1]],
