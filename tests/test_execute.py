@@ -152,7 +152,7 @@ def test_bad_images(tmp_path: Path, text: str, message: str) -> None:
 
 def test_unknown_images(tmp_path: Path) -> None:
     """A name that ships with nobody, a file that is not there, an interpreter that is not on the path."""
-    with pytest.raises(DataError, match="no image 'plane'; those that ship are plain"):
+    with pytest.raises(DataError, match="no image 'plane'; those that ship are hub, hub5, plain"):
         Sandbox(config(image="plane"))
     with pytest.raises(DataError, match="cannot be read"):
         Sandbox(config(image=str(tmp_path / "none.yaml")))
