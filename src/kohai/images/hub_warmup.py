@@ -3,8 +3,14 @@
 import contextlib
 import importlib
 import io
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
 
 import librosa
+import numba
 import numpy
 import pandas
 import PIL.Image
@@ -42,6 +48,19 @@ T5 = {
 }
 
 
+def keep_compiled():
+    """What numba compiles for librosa, half a minute of it, is kept in the image when that is built.
+
+    numba reads such a folder only where it can write, so a worker takes a copy.
+    """
+    kept = pathlib.Path(sys.prefix, "numba")
+    if os.access(sys.prefix, os.W_OK):
+        numba.config.CACHE_DIR = str(kept)
+    else:
+        numba.config.CACHE_DIR = tempfile.mkdtemp()
+        shutil.copytree(kept, numba.config.CACHE_DIR, dirs_exist_ok=True)
+
+
 def words():
     """A tokenizer of a few words."""
     entries = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", *"a b c d e f g h i j the is was good bad".split()]
@@ -77,6 +96,7 @@ def run():
     PIL.Image.open(io.BytesIO(buffer.getvalue())).convert("RGB").resize((8, 8))
 
 
+keep_compiled()
 transformers.logging.set_verbosity_error()
 for family in FAMILIES:
     for kind in KINDS:
