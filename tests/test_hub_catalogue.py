@@ -111,7 +111,7 @@ def test_an_image_names_its_catalogue(tmp_path: Path) -> None:
     """Relative to its file; one that is not there is an error; another content is another image to the cache."""
     spec = tmp_path / "own.yaml"
     spec.write_text("name: own\ncatalogue: models.txt\n")
-    with pytest.raises(DataError, match="catalogue: .*models.txt is not there"):
+    with pytest.raises(DataError, match=r"catalogue: .*models\.txt is not there"):
         open_image(str(spec), tmp_path)
     (tmp_path / "models.txt").write_text("a/b\n")
     first = open_image(str(spec), tmp_path)
