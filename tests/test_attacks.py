@@ -20,7 +20,7 @@ CONFIG = SandboxConfig(cpu_seconds=1, wall_seconds=3, memory_mb=256, file_mb=4, 
 GROUPS = {name: getattr(attacks, name) for name in ("READ", "WRITE", "KILL", "ESCAPE", "FORGE", "FILL", "EXHAUST")}
 
 
-@pytest.fixture(scope="module", params=["T2", "T1"])
+@pytest.fixture(scope="module", params=["T2", pytest.param("T1", marks=pytest.mark.slow)])
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox of each tier that confines."""
     with sandbox_of(request.param, CONFIG) as found:
