@@ -22,7 +22,7 @@ from tiers import sandbox_of
 
 from kohai.config import SandboxConfig
 from kohai.errors import DataError
-from kohai.sandbox import Program, Sandbox
+from kohai.sandbox import Program, Sandbox, execute
 from kohai.sandbox.child import http, hub
 from kohai.sandbox.hub import Replicas
 from kohai.sandbox.image import open_image
@@ -246,6 +246,16 @@ def test_without_namespaces_there_are_no_services(replicas: Path) -> None:
     with sandbox_of("T1", SandboxConfig(), hub=Replicas(replicas, open_image("plain", replicas))) as sandbox:
         (outcome,) = sandbox.execute([Program(code)])
     assert (outcome.blame, outcome.kind, outcome.tier) == ("environment", "no_network", "T1")
+
+
+def test_one_batch() -> None:
+    """Text or programs, and a configuration where one is wanted."""
+    outcomes = execute(["print(1)", Program("1 / 0"), "print(3)"], SandboxConfig(unsafe=True))
+    assert [(outcome.kind, outcome.stdout) for outcome in outcomes] == [
+        ("ok", "1\n"),
+        ("runtime_error", ""),
+        ("ok", "3\n"),
+    ]
 
 
 def test_programs_stream_in_order() -> None:

@@ -385,6 +385,16 @@ class Sandbox:
         )
 
 
+def execute(programs: Iterable[Program | str], config: SandboxConfig | None = None) -> list[Execution]:
+    """Runs one batch of programs; the outcomes, in order. Who has several keeps a `Sandbox`, whose workers stay warm.
+
+    Raises:
+        As `Sandbox` and its `stream`.
+    """
+    with Sandbox(config or SandboxConfig()) as box:
+        return list(box.stream(program if isinstance(program, Program) else Program(program) for program in programs))
+
+
 def read_report(data: bytes, nonce: bytes) -> tuple[dict[str, object] | None, bool]:
     """The program's report, and whether the channel held anything that only a forger writes.
 
