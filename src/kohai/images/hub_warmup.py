@@ -58,7 +58,8 @@ def keep_compiled():
         numba.config.CACHE_DIR = str(kept)
     else:
         numba.config.CACHE_DIR = tempfile.mkdtemp()
-        shutil.copytree(kept, numba.config.CACHE_DIR, dirs_exist_ok=True)
+        if kept.is_dir():
+            shutil.copytree(kept, numba.config.CACHE_DIR, dirs_exist_ok=True)
 
 
 def words():
