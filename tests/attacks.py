@@ -16,6 +16,14 @@ def tried(code: str) -> str:
     return f"try:\n{lines}{TRY.lstrip(chr(10))}"
 
 
+DEAF = """
+import signal
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+"""  # how a program begins that ignores every signal it can
 READ = {
     "a file of the host": "print('GOT' if 'hunter2' in open('SECRET').read() else '')",
     "a file through /proc/1/root": "print('GOT' if 'hunter2' in open('/proc/1/rootSECRET').read() else '')",

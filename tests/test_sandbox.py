@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import attacks
 import pytest
 from tiers import LAYERS, sandbox_of
 
@@ -108,16 +109,7 @@ def test_network_is_gone(box: Sandbox) -> None:
 
 def test_computing_too_long(box: Sandbox) -> None:
     """A loop that computes ends by its CPU time, at fault itself, though it ignores every signal it can."""
-    stubborn = """
-import signal
-for number in range(1, 65):
-    try:
-        signal.signal(number, signal.SIG_IGN)
-    except (OSError, ValueError):
-        pass
-while True:
-    pass
-"""
+    stubborn = f"{attacks.DEAF}while True:\n    pass"
     started = time.monotonic()
     first, second = box.execute([Program("while True: pass"), Program(stubborn)])
     assert outcome(first) == outcome(second) == ("timeout", "program"), (first, second)
@@ -210,7 +202,10 @@ def test_processes_are_bounded(box: Sandbox) -> None:
 
 def test_memory_of_all_processes_is_bounded(box: Sandbox) -> None:
     """Three processes, each within its limit, together over it: some end, and no program beside or after them does."""
-    group = cgroup.make("probe")
+    sleeper = subprocess.Popen(["sleep", "60"])
+    group = cgroup.make("probe", sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
     if group is None:
         pytest.skip("no control group of memory here")
     group.close()

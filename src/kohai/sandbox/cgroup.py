@@ -28,8 +28,9 @@ class Group:
         self._folder, self._limit, self._events = folder, limit, events
         self._in_force = 0
 
-    def add(self, process: int) -> None:
-        """Puts a process into the group; what it starts belongs to it."""
+    def begin(self, process: int) -> None:
+        """Makes the group and puts a process into it. Raises OSError where that is not ours to do."""
+        self._folder.mkdir()
         (self._folder / "cgroup.procs").write_text(str(process))
 
     def used(self) -> int:
@@ -54,30 +55,33 @@ class Group:
     def close(self) -> None:
         """Removes the group, as soon as its processes, which were killed, are gone."""
         deadline = time.monotonic() + GONE_SECONDS
-        while time.monotonic() < deadline:
+        while self._folder.exists() and time.monotonic() < deadline:
             with suppress(OSError):
                 self._folder.rmdir()
                 return
             time.sleep(0.005)
 
 
-def make(name: str) -> Group | None:
-    """A new group without a limit yet, or None where there can be none."""
-    lines = Path("/proc/self/cgroup").read_text().splitlines() if Path("/proc/self/cgroup").exists() else []
-    own = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines)}
+def make(name: str, process: int) -> Group | None:
+    """A new group, without a limit yet, of a process and what it starts; None where there can be none."""
     label = f"kohai-{os.getpid()}-{next(_numbers)}-{re.sub(r'[^a-z0-9]', '', name)}"
-    for controllers, path in own.items():
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        group = None
         try:
             if "memory" in controllers.split(","):
-                folder = ROOT / "memory" / path.lstrip("/") / label
-                folder.mkdir()
-                return Group(folder, "memory.limit_in_bytes", "memory.oom_control")
-            if controllers == "" and (parent := _delegated(ROOT / path.lstrip("/"))) is not None:
-                folder = parent / label
-                folder.mkdir()
-                return Group(folder, "memory.max", "memory.events")
+                group = Group(ROOT / "memory" / path.lstrip("/") / label, "memory.limit_in_bytes", "memory.oom_control")
+            elif controllers == "" and (parent := _delegated(ROOT / path.lstrip("/"))) is not None:
+                group = Group(parent / label, "memory.max", "memory.events")
+            if group is not None:
+                group.begin(process)
+                return group
         except OSError:
-            continue
+            if group is not None:
+                group.close()
     return None
 
 

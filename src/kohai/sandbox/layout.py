@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import trustme
-
 from kohai.config import SandboxConfig
 from kohai.sandbox import packages, scratch
 from kohai.sandbox.image import Image
@@ -89,6 +87,8 @@ class Layout:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text.format(user=os.getuid() or NOBODY, web=" ".join(self._image.web)))
         if self._image.web:
+            import trustme  # what it stands on takes a moment to import
+
             authority = trustme.CA()
             authority.cert_pem.write_to_path(self.folder / "etc" / CERTIFICATES)
             authority.issue_cert(*self._image.web).private_key_and_cert_chain_pem.write_to_path(

@@ -5,8 +5,7 @@ system: an environment of a few variables; a folder of its own, removed afterwar
 of each process, file size, open files; output kept to a bound. What else is in force is the tier (`layers.py`,
 `Sandbox.describe()`), and stands in every execution.
 Not covered: faults of the kernel, side channels; where no control group can be had (`cgroup.py`), the memory of all
-processes of a program together; in T1 the names and
-metadata of what the user can read; in T0 whatever the user may do.
+processes of a program together; in T1 the names and metadata of what the user can read; in T0 whatever the user may do.
 """
 
 from __future__ import annotations
@@ -278,7 +277,7 @@ class Sandbox:
         while True:
             execution = self._on_some_worker(program, layers, self._workers)
             wanted = asked_in_vain(execution.requests) - tried
-            if self._hub is None or not any(found.built for found in self._hub.build(sorted(wanted))):
+            if self._hub is None or not wanted or not any(found.built for found in self._hub.build(sorted(wanted))):
                 return execution
             tried |= wanted
 

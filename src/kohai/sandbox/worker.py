@@ -60,12 +60,10 @@ class Worker:
             )
         self._left = PROGRAMS
         self.user: int = setup["nobody"]
-        self._group = cgroup.make(folder.name)
+        self._group = cgroup.make(folder.name, self._process.pid)
         self._kills = 0
         try:
-            if self._group is not None:
-                self._group.add(self._process.pid)
-            self._write(setup)
+            self._write({**setup, "grouped": self._group is not None})
             ready = self._read(start_seconds)
             if "failure" in ready:
                 raise WorkerError(ready["failure"])

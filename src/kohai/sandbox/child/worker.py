@@ -359,7 +359,8 @@ def _confine(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any],
         kernel.limit(limits)
         return
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # a change of user took it away, and `/proc/self` would be root's
-    _die_first()
+    if setup["grouped"]:
+        _die_first()
     kernel.drop_capabilities()
     if setup["landlock"]:
         write = [tree.BOX, tree.TMP, tree.SHARED] if boxed else [home]
