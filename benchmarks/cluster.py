@@ -1,9 +1,8 @@
 """Programs per second on a Ray cluster of two cores on this machine, against the local engine two at a time."""
 
 import statistics
-import time
 
-from kohai.bench import Row
+from kohai.bench import Row, programs_per_second
 from kohai.config import SandboxConfig
 from kohai.sandbox import Program, Sandbox
 
@@ -30,15 +29,7 @@ def compared(here: Sandbox, there: Sandbox, name: str, code: str, count: int) ->
     """Ours is the cluster's rate, the peer's the local engine's."""
     rates = {}
     for box in (here, there) * (ROUNDS + 1):
-        rates.setdefault(box, []).append(rate(box, [Program(code)] * count))
+        rates.setdefault(box, []).append(programs_per_second(box, [Program(code)] * count))
     local, ray = (statistics.median(rates[box][1:]) for box in (here, there))  # the first round warms up
     ratio = ray / local
     return Row(name, "programs/s", ours=ray, peer=local, ratio=ratio, goal=f"at least {GOAL:g}", holds=ratio >= GOAL)
-
-
-def rate(box: Sandbox, programs: list[Program]) -> float:
-    started = time.perf_counter()
-    outcomes = box.execute(programs)
-    seconds = time.perf_counter() - started
-    assert {outcome.kind for outcome in outcomes} == {"ok"}, outcomes[0]
-    return len(programs) / seconds

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kohai.bench import Row
+from kohai.bench import Row, programs_per_second
 from kohai.config import SandboxConfig
 from kohai.errors import ToolError
 from kohai.sandbox import Program, Sandbox
@@ -73,7 +73,7 @@ def hub() -> list[Row]:
         rows = compared(box, "pandas", PANDAS, 200, 12, {cold: (command, 25.0)})
         rows += compared(box, "torch + transformers", TORCH, 100, 4, {cold: (command, 150.0)})
         box.execute([Program(PIPELINE)] * 2 * WIDTH)
-        value = statistics.median(rate(box, [Program(PIPELINE)] * 60) for _ in range(ROUNDS))
+        value = statistics.median(programs_per_second(box, [Program(PIPELINE)] * 60) for _ in range(ROUNDS))
     goal = f"at least {PIPELINE_GOAL:g}"
     return [*rows, Row("sentiment pipeline, warm", "programs/s", value=value, goal=goal, holds=value >= PIPELINE_GOAL)]
 
@@ -85,7 +85,7 @@ def compared(
     box.execute([Program(code)] * 2 * WIDTH)
     rates: dict[str, list[float]] = {side: [] for side in ("ours", "fork", *peers)}
     for _ in range(ROUNDS):
-        rates["ours"].append(rate(box, [Program(code)] * count))
+        rates["ours"].append(programs_per_second(box, [Program(code)] * count))
         rates["fork"].append(fork_rate(box, code, count))
         for peer, (command, _) in peers.items():
             rates[peer].append(cold_rate(command, code, cold_count))
@@ -101,14 +101,6 @@ def against_peer(name: str, ours: float, peer: float, goal: float) -> Row:
     if not goal:
         return Row(name, "programs/s", ours=ours, peer=peer, ratio=ratio)
     return Row(name, "programs/s", ours=ours, peer=peer, ratio=ratio, goal=f"at least {goal:g}", holds=ratio >= goal)
-
-
-def rate(box: Sandbox, programs: list[Program]) -> float:
-    started = time.perf_counter()
-    outcomes = box.execute(programs)
-    seconds = time.perf_counter() - started
-    assert {outcome.kind for outcome in outcomes} == {"ok"}, outcomes[0]
-    return len(programs) / seconds
 
 
 def cold_rate(interpreter: list[str], code: str, count: int) -> float:
@@ -149,5 +141,5 @@ def cached() -> Row:
     programs = [Program(f"print({n})") for n in range(500)]
     with tempfile.TemporaryDirectory() as folder, cached_box(Path(folder)) as box:
         box.execute(programs)
-        value = statistics.median(rate(box, programs * 10) for _ in range(ROUNDS))
+        value = statistics.median(programs_per_second(box, programs * 10) for _ in range(ROUNDS))
     return Row("cached outcomes", "programs/s", value=value, goal=f"at least {CACHE_GOAL:g}", holds=value >= CACHE_GOAL)

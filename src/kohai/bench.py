@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kohai import machine
 from kohai.errors import ConfigError, InternalError
+from kohai.sandbox import Program, Sandbox
 
 FOLDER = Path("benchmarks")
 
@@ -37,6 +39,16 @@ class Row:
     value: float | None = None
     goal: str = ""
     holds: bool | None = None
+
+
+def programs_per_second(box: Sandbox, programs: Sequence[Program]) -> float:
+    """How fast a sandbox runs programs that all end well."""
+    started = time.perf_counter()
+    kinds = {outcome.kind for outcome in box.execute(programs)}
+    seconds = time.perf_counter() - started
+    if kinds != {"ok"}:
+        raise InternalError(f"programs of the benchmark ended with {', '.join(sorted(kinds))}")
+    return len(programs) / seconds
 
 
 def titles(folder: Path = FOLDER) -> dict[str, str]:
