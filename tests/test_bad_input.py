@@ -235,9 +235,7 @@ def test_full_disk(tmp_path, size, stage):
 def test_bad_task_line(tmp_path):
     """File, line and field, exit code 2, and no stage's proof."""
     tasks = ROOT / "examples" / "stockroom" / "tasks"
-    (tmp_path / "fixtures").symlink_to(tasks / "fixtures")
-    for file in tasks.glob("*.jsonl"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(tasks, tmp_path, dirs_exist_ok=True)
     lines = (tmp_path / "demo.jsonl").read_text(encoding="utf-8").splitlines()
     lines[2] = lines[2].replace('"instruction"', '"instructions"')
     (tmp_path / "demo.jsonl").write_text("\n".join(lines), encoding="utf-8")
