@@ -73,6 +73,7 @@ def test_a_replica_is_built_once(tmp_path: Path, image: Image) -> None:
         "library": "transformers",
         "revisions": ["607a30d"],
         "tags": ["transformers", "text-generation"],
+        "lacks": [],
         "why": "",
     }
     assert index["aliases"] == {"gpt2": "openai-community/gpt2"}
@@ -92,6 +93,7 @@ def test_a_failure_is_remembered_and_told(tmp_path: Path, image: Image) -> None:
     assert not own.path("a/bad").exists()
     index = json.loads((tmp_path / "hub" / "index.json").read_text())["models"]
     assert (index["a/bad"]["why"], index["a/other"]["why"]) == (bad.why, other.why)
+    assert (index["a/bad"]["lacks"], index["a/other"]["lacks"]) == ([], ["config.json"])
 
 
 def test_a_builder_that_dies_or_hangs_takes_no_other_with_it(

@@ -219,6 +219,28 @@ def test_memory_of_all_processes_is_bounded(box: Sandbox) -> None:
     assert alone.stdout.endswith("9\n") or alone.kind == "out_of_memory", alone
 
 
+def test_groups_of_a_killed_service_are_swept() -> None:
+    """A control group named after a process that is gone goes when the next one is made; a living one's stays."""
+    sleeper = subprocess.Popen(["sleep", "60"])
+    group = cgroup.make("probe", sleeper.pid)
+    if group is None:
+        sleeper.kill()
+        sleeper.wait()
+        pytest.skip("no control group of memory here")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = group.folder.with_name(f"kohai-{gone.pid}-0-worker")
+    left.mkdir()
+    other = cgroup.make("other", sleeper.pid)
+    assert other is not None
+    assert not left.exists()
+    assert group.folder.exists()
+    sleeper.kill()
+    sleeper.wait()
+    group.close()
+    other.close()
+
+
 def test_environment_is_scrubbed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of ours is seen, nor our site-packages; the hash seed is fixed."""
     monkeypatch.setenv("KOHAI_SECRET", "hunter2")

@@ -57,7 +57,7 @@ def ask(path):
 
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hub of three models, one of which is not here."""
+    """A hub of four models, one of which is here."""
     folder = tmp_path_factory.mktemp("hub")
     folder.chmod(0o755)
     known = {
@@ -65,12 +65,14 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "library": "transformers",
         "revisions": ["714eb0f"],
         "tags": ["en"],
+        "lacks": [],
         "why": "",
     }
     models = {
         "acme/tiny": known,
         "acme/large": known | {"why": "too large", "task": ""},
         "big": known | {"library": ""},
+        "acme/voice": known | {"library": "espnet", "lacks": ["config.json"], "why": "needs espnet"},
     }
     (folder / "index.json").write_text(json.dumps({"models": models, "aliases": {"tiny": "acme/tiny"}}))
     (folder / "repos/acme/tiny/onnx").mkdir(parents=True)
@@ -92,8 +94,9 @@ def test_the_hubs_own_client_finds_what_is_there(endpoint: str, tmp_path: Path) 
     """Listing, search, facts, trees, a download by alias and by revision, all by `huggingface_hub`."""
     api = huggingface_hub.HfApi(endpoint=endpoint)
     assert [model.id for model in api.list_models(limit=2)] == ["acme/large", "acme/tiny"]
+    assert [model.id for model in api.list_models(search="voice")] == ["acme/voice"]
     assert [model.id for model in api.list_models(search="TINY")] == ["acme/tiny"]
-    assert [model.id for model in api.list_models(author="acme", pipeline_tag="text-classification")] == ["acme/tiny"]
+    assert [model.id for model in api.list_models(author="acme", pipeline_tag="text-classification")] == ["acme/tiny", "acme/voice"]
     info = api.model_info("tiny")
     assert (info.id, info.pipeline_tag, info.library_name) == ("acme/tiny", "text-classification", "transformers")
     assert api.list_repo_files("acme/tiny") == ["config.json", "onnx/model.bin"]
@@ -117,7 +120,10 @@ def test_what_is_not_there_is_said_as_the_hub_says_it(endpoint: str, tmp_path: P
         api.model_info("acme/tiny", revision="v99")
     with pytest.raises(EntryNotFoundError):
         huggingface_hub.hf_hub_download("acme/tiny", "vocab.txt", endpoint=endpoint, cache_dir=tmp_path)
+    with pytest.raises(EntryNotFoundError):  # known not to have it, though its other files are not here
+        huggingface_hub.hf_hub_download("acme/voice", "config.json", endpoint=endpoint, cache_dir=tmp_path)
     for missing in (
+        lambda: api.get_hf_file_metadata(url=f"{endpoint}/acme/voice/resolve/main/meta.yaml"),
         lambda: api.model_info("acme/large"),
         lambda: api.dataset_info("squad"),
         lambda: api.model_info("big"),

@@ -25,28 +25,28 @@ class Group:
     """A group of one worker and all below it."""
 
     def __init__(self, folder: Path, limit: str, events: str) -> None:
-        self._folder, self._limit, self._events = folder, limit, events
+        self.folder, self._limit, self._events = folder, limit, events
         self._in_force = 0
 
     def begin(self, process: int) -> None:
         """Makes the group and puts a process into it. Raises OSError where that is not ours to do."""
-        self._folder.mkdir()
-        (self._folder / "cgroup.procs").write_text(str(process))
+        self.folder.mkdir()
+        (self.folder / "cgroup.procs").write_text(str(process))
 
     def used(self) -> int:
         """Bytes in use."""
-        return int((self._folder / ("memory.current" if self._limit == "memory.max" else USAGE)).read_text())
+        return int((self.folder / ("memory.current" if self._limit == "memory.max" else USAGE)).read_text())
 
     def limit(self, size: int) -> None:
         """Bounds the group at so many bytes."""
         if size != self._in_force:
-            (self._folder / self._limit).write_text(str(size))
+            (self.folder / self._limit).write_text(str(size))
             self._in_force = size
 
     def kills(self) -> int:
         """How many processes were killed for its limit so far."""
         with suppress(OSError):
-            for line in (self._folder / self._events).read_text().splitlines():
+            for line in (self.folder / self._events).read_text().splitlines():
                 name, _, count = line.partition(" ")
                 if name == "oom_kill":
                     return int(count)
@@ -55,9 +55,9 @@ class Group:
     def close(self) -> None:
         """Removes the group, as soon as its processes, which were killed, are gone."""
         deadline = time.monotonic() + GONE_SECONDS
-        while self._folder.exists() and time.monotonic() < deadline:
+        while self.folder.exists() and time.monotonic() < deadline:
             with suppress(OSError):
-                self._folder.rmdir()
+                self.folder.rmdir()
                 return
             time.sleep(0.005)
 
@@ -77,12 +77,22 @@ def make(name: str, process: int) -> Group | None:
             elif controllers == "" and (parent := _delegated(ROOT / path.lstrip("/"))) is not None:
                 group = Group(parent / label, "memory.max", "memory.events")
             if group is not None:
+                _sweep(group.folder.parent)
                 group.begin(process)
                 return group
         except OSError:
             if group is not None:
                 group.close()
     return None
+
+
+def _sweep(parent: Path) -> None:
+    """Removes what a Kohai that was killed left: empty groups named after a process that is gone."""
+    for folder in parent.glob("kohai-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _delegated(own: Path) -> Path | None:

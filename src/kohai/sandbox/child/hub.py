@@ -77,7 +77,7 @@ class Hub:
             if word in parts[1:]:
                 at = parts.index(word, 1)
                 kind, parts, rest = word, parts[:at], parts[at + 1 :] or ["main"]
-        repo = self._repo("/".join(parts))
+        repo = self._here(self._known("/".join(parts)))
         revision, path = _two(rest)
         self._check(repo, revision)
         files = self._files(repo)
@@ -112,9 +112,11 @@ class Hub:
         return Answer(200, found[: int(limit) if limit.isdigit() else MANY])
 
     def _file(self, name: str, revision: str, path: str) -> Answer:
-        repo = self._repo(name)
-        self._check(repo, revision)
-        if path not in self._files(repo):
+        repo = self._known(name)
+        is_lacking = path in self._models[repo]["lacks"]
+        if not is_lacking:
+            self._check(self._here(repo), revision)
+        if is_lacking or path not in self._files(repo):
             raise _not_found(*NOT_FOUND["file"], {"X-Repo-Commit": _sha(repo)})
         with open(f"{self._repos}/{repo}/{path}", "rb") as file:  # noqa: PTH123
             content = file.read()
@@ -126,11 +128,15 @@ class Hub:
         }
         return Answer(200, content, headers)
 
-    def _repo(self, name: str) -> str:
-        """The canonical id of a model that is here."""
+    def _known(self, name: str) -> str:
+        """The canonical id of a model that exists."""
         repo = self._aliases.get(name, name)
         if repo not in self._models:
             raise _not_found(*NOT_FOUND["repo"])
+        return repo
+
+    def _here(self, repo: str) -> str:
+        """The same, of a model whose files are here."""
         if not os.path.isdir(f"{self._repos}/{repo}"):  # noqa: PTH112
             raise _not_here(repo)
         return repo

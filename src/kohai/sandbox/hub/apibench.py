@@ -63,6 +63,8 @@ LIBRARIES = (  # regular expressions over the repository's name and over the cal
         "sklearn",
     ),
 )
+WITHOUT_CONFIG = frozenset({"asteroid", "espnet", "fairseq", "flair", "open_clip", "pyannote.audio"})
+"""Libraries whose repositories have no `config.json`: what loads one by it fails on the hub, too."""
 NOT_TABULAR = re.compile(r"dog-vs-food|name_all|company_all")
 TASKS = {
     "Text-to-Image": "text-to-image",

@@ -31,6 +31,8 @@ class Entry:
         revisions: names and prefixes of commits that programs may ask for, beside `main`.
         files: names of files that its documentation reads from it.
         why: why it cannot be replicated; empty = it may be tried.
+
+    `lacks` are files that it is known not to have, replicated or not.
     """
 
     id: str
@@ -41,6 +43,10 @@ class Entry:
     revisions: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     why: str = ""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        return ("config.json",) if self.library in apibench.WITHOUT_CONFIG else ()
 
 
 def shipped() -> Path:

@@ -1,6 +1,6 @@
 """Replicas on disk: built when they are wanted, whole or absent.
 
-<folder>/index.json                  {"models": {id: {"task", "library", "revisions", "tags", "why"}},
+<folder>/index.json                  {"models": {id: {"task", "library", "revisions", "tags", "lacks", "why"}},
                                       "aliases": {old name: id}}
 <folder>/repos/<id>/<files>          a replica; there exactly when it is built
 <folder>/records/<owner>--<name>.json   how building it went, failures too
@@ -194,6 +194,7 @@ class Replicas:
                 "library": entry.library,
                 "revisions": list(entry.revisions),
                 "tags": [entry.library, *([entry.task] if entry.task else [])],
+                "lacks": list(entry.lacks),
                 "why": entry.why or record.get("why", ""),
             }
         aliases = {old: name for old, name in LEGACY.items() if name in models}
