@@ -28,9 +28,10 @@ print(ask("I love it"))
 """
 FORK = """
 import json, os, sys, time
-preload, code, count = json.loads(sys.argv[1])
+preload, warmup, code, count = json.loads(sys.argv[1])
 for name in preload:
     __import__(name)
+exec(warmup, {"__name__": "__warmup__"})
 code = compile(code, "<program>", "exec")
 null = os.open(os.devnull, os.O_WRONLY)
 print("ready", flush=True)
@@ -116,8 +117,11 @@ def cold_rate(interpreter: list[str], code: str, count: int) -> float:
 
 
 def fork_rate(box: Sandbox, code: str, count: int) -> float:
-    """As many processes as we have workers, each with the same modules, that do nothing but fork."""
-    setting = json.dumps([list(box.image.preload), code, count // WIDTH])
+    """As many processes as we have workers, each as warm as ours for this code, that do nothing but fork."""
+    level = box.image.level(code)
+    preload = [name for group in box.image.preload[:level] for name in group]
+    warmup = box.image.warmup if level == box.image.full else ""
+    setting = json.dumps([preload, warmup, code, count // WIDTH])
     command = [str(box.image.interpreter), *box.image.flags, "-c", FORK, setting]
     warm = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)

@@ -105,12 +105,12 @@ def test_nothing_reaches_the_next_program(box: Sandbox, name: str) -> None:
     first, second = attacks.LEAVE[name]
     box.execute([Program("pass")])
     for code in (first, second):
-        worker = box._workers.get()
-        box._workers.put(worker)
+        worker = box._workers[-1].get()
+        box._workers[-1].put(worker)
         (outcome,) = box.execute([Program(attacks.tried(code))])
         assert outcome.kind == "ok", outcome
         assert "GOT" not in outcome.stdout, outcome
-        assert box._workers.queue[-1] is worker
+        assert box._workers[-1].queue[-1] is worker
 
 
 def test_there_are_enough() -> None:

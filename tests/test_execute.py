@@ -87,6 +87,20 @@ def test_what_works_only_after_somebody_else_imported_it(tmp_path: Path) -> None
         assert box.execute([Program(leans)])[0].kind == "ok"
 
 
+def test_a_worker_has_the_modules_that_its_program_needs(tmp_path: Path) -> None:
+    """Groups up to the last one that the code names, as text too; all where it imports what no group has."""
+    (tmp_path / "wares").mkdir()
+    (tmp_path / "wares" / "__init__.py").write_text("")
+    name = write(tmp_path, "name: own\npaths: [wares]\npreload: [[json], [decimal, fractions]]\nwarmup: warm.py\n")
+    (tmp_path / "warm.py").write_text("import calendar\n")
+    look = 'import sys\nprint([n for n in ("js" "on", "deci" "mal", "calen" "dar") if n in sys.modules])'
+    codes = (look, f"import json\n{look}", f"{look} # decimal", f"import wares\n{look}", "print((")
+    with Sandbox(config(image=name, cold_share=0.0)) as box:
+        said = [outcome.stdout for outcome in box.execute([Program(code) for code in codes])]
+    everything = "['json', 'decimal', 'calendar']\n"
+    assert said == ["['json']\n", "['json']\n", everything, everything, ""]
+
+
 @pytest.mark.parametrize("layers", [None, Layers()])
 def test_files_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: Layers | None) -> None:
     """Every program finds them in its folder, under those of its fixture; what it writes there is its own."""

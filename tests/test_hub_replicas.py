@@ -286,7 +286,7 @@ def test_a_warm_worker_has_one_thread(name: str) -> None:
     from kohai.sandbox.layout import ENVIRONMENT
 
     image = open_image(name, Path(os.environ.get("KOHAI_IMAGES", ".images")))
-    code = "\n".join([*(f"import {module}" for module in image.preload), image.warmup])
+    code = "\n".join([*(f"import {module}" for group in image.preload for module in group), image.warmup])
     code += "\nimport os\nprint(len(os.listdir('/proc/self/task')))"
     done = subprocess.run(
         [str(image.interpreter), *image.flags, "-c", code],

@@ -401,7 +401,7 @@ def test_package_path(tmp_path: Path) -> None:
 def test_a_worker_that_dies(box: Sandbox) -> None:
     """It is replaced, and its program is run once more: nobody notices."""
     box.execute([Program("pass")] * 4)
-    for worker in list(box._workers.queue):
+    for worker in list(box._workers[-1].queue):
         worker._process.kill()
     assert [execution.kind for execution in box.execute([Program("print(1)")] * 6)] == ["ok"] * 6
 
@@ -430,7 +430,7 @@ def test_failure_of_the_sandbox() -> None:
     """Where no worker can be started any more, the environment is blamed."""
     with Sandbox(CONFIG) as found:
         found.describe()
-        worker = found._workers.get()
+        worker = found._workers[-1].get()
         worker.close()
         for path in (found._layout.folder / "child").rglob("worker.pyc"):
             path.write_bytes(b"broken")

@@ -96,7 +96,10 @@ def test_the_hubs_own_client_finds_what_is_there(endpoint: str, tmp_path: Path) 
     assert [model.id for model in api.list_models(limit=2)] == ["acme/large", "acme/tiny"]
     assert [model.id for model in api.list_models(search="voice")] == ["acme/voice"]
     assert [model.id for model in api.list_models(search="TINY")] == ["acme/tiny"]
-    assert [model.id for model in api.list_models(author="acme", pipeline_tag="text-classification")] == ["acme/tiny", "acme/voice"]
+    assert [model.id for model in api.list_models(author="acme", pipeline_tag="text-classification")] == [
+        "acme/tiny",
+        "acme/voice",
+    ]
     info = api.model_info("tiny")
     assert (info.id, info.pipeline_tag, info.library_name) == ("acme/tiny", "text-classification", "transformers")
     assert api.list_repo_files("acme/tiny") == ["config.json", "onnx/model.bin"]

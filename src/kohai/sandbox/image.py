@@ -7,10 +7,12 @@ virtual environment that `kohai image build` makes, whole or not at all.
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kohai.config import problems_of, read_yaml
 from kohai.errors import DataError, ToolError
@@ -37,6 +39,14 @@ import json, sys, sysconfig
 folders = [sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib")]
 print(json.dumps({"version": sys.version.split()[0], "folders": folders}))
 """
+
+
+def _in_groups(value: Any) -> Any:
+    """A plain list of names is one group."""
+    return [value] if isinstance(value, list | tuple) and value and all(isinstance(n, str) for n in value) else value
+
+
+Groups = tuple[tuple[str, ...], ...]
 
 
 class ServiceSpec(BaseModel):
@@ -58,7 +68,11 @@ class ImageSpec(BaseModel):
     python: str | None = Field(None, description="An interpreter, for example python3.10; Kohai's own by default.")
     lock: Path | None = Field(None, description="Requirements for pip, every one pinned; none = the standard library.")
     paths: tuple[Path, ...] = Field((), description="Packages (or folders of some) that are not installed.")
-    preload: tuple[str, ...] = Field((), description="Modules that a worker imports once.")
+    preload: Annotated[Groups, BeforeValidator(_in_groups)] = Field(
+        (),
+        description="Modules that a worker imports once; in groups, the lighter ones first: a program's worker has as "
+        "many of them as the program needs.",
+    )
     warmup: Path | None = Field(None, description="A script that a worker runs once after its imports.")
     environment: Mapping[str, str] = Field({}, description="Variables that every program sees.")
     files: Path | None = Field(None, description="A folder whose content every program finds in its own, or a `*.sql`.")
@@ -89,7 +103,7 @@ class Image:
     folders: tuple[Path, ...]
     python: tuple[int, ...] = sys.version_info[:2]  # the interpreter's version
     paths: tuple[Path, ...] = ()
-    preload: tuple[str, ...] = ()
+    preload: Groups = ()
     warmup: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Path | None = None
@@ -100,6 +114,40 @@ class Image:
     catalogue: Path | None = None
     digest: str = ""
     recipe: str = ""
+
+    @functools.cached_property
+    def group_of(self) -> dict[str, int]:
+        """Top-level names of the preloaded modules, and the number of the first group that has each, from 1."""
+        found: dict[str, int] = {}
+        for number, group in enumerate(self.preload, 1):
+            for name in group:
+                found.setdefault(name.partition(".")[0], number)
+        return found
+
+    @property
+    def full(self) -> int:
+        """The level of a worker that has all modules; one of level 0 has none."""
+        return max(1, len(self.preload))
+
+    def level(self, code: str) -> int:
+        """How many groups of modules a program's worker has: up to the last that its text names anywhere, all where
+        it imports what is in none.
+        """
+        if self.full == 1:
+            return 1
+        words = set(re.findall(r"\w+", code))
+        named = [number for name, number in self.group_of.items() if name in words]
+        try:
+            nodes = list(ast.walk(ast.parse(code)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return 1  # it will not run
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [n.name for n in node.names]
+                roots = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+                if not roots <= self.group_of.keys():
+                    return self.full
+        return max(named, default=1)
 
 
 def load_spec(name: str) -> tuple[ImageSpec, Path]:
@@ -264,7 +312,7 @@ def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
 def _warm(spec: ImageSpec, folder: Path, home: Path) -> None:
     """Imports an image's modules and runs its warm-up, as its workers will where nothing can be written."""
     script = (folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else ""
-    code = "\n".join([*(f"import {module}" for module in spec.preload), script])
+    code = "\n".join([*(f"import {module}" for group in spec.preload for module in group), script])
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     command = [str(home / "bin" / "python"), *FLAGS, "-c", code]
     _call(command, f"image {spec.name}: its modules or its warm-up fail", env=environment | dict(spec.environment))

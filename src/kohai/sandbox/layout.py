@@ -101,8 +101,9 @@ class Layout:
             for place, path in enumerate(self._image.paths)
         )
 
-    def start(self, layers: Layers, preload: bool = True, services: bool = True) -> Worker:
-        """A worker under these layers, with the image's modules, and with its services where there are namespaces.
+    def start(self, layers: Layers, level: int, services: bool = True) -> Worker:
+        """A worker under these layers, with so many groups of the image's modules (with all of them its warm-up, too),
+        and with its services where there are namespaces.
 
         Raises:
             WorkerError: it did not become ready.
@@ -116,7 +117,7 @@ class Layout:
             if self._image.web:
                 environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), f"/etc/{CERTIFICATES}")
         command = [str(self._image.interpreter), *self._image.flags, str(child)]
-        return Worker(command, environment, self._setup(layers, preload, services), folder, START_SECONDS)
+        return Worker(command, environment, self._setup(layers, level, services), folder, START_SECONDS)
 
     def home(self) -> Path:
         """A new folder for one program, where it has no file tree of its own."""
@@ -157,7 +158,7 @@ class Layout:
             found += [{"kind": "web", "name": "web", "port": port, "fixture": ""} | key for port in (80, 443)]
         return found
 
-    def _setup(self, layers: Layers, preload: bool, services: bool) -> dict[str, Any]:
+    def _setup(self, layers: Layers, level: int, services: bool) -> dict[str, Any]:
         image = self._image
         shown = [(str(folder), str(folder)) for folder in image.folders]
         shown += [(str(package.source), package.inside) for package in self._packages]
@@ -178,8 +179,8 @@ class Layout:
             ],
             "read": [source for source, _ in shown],
             "paths": [package.search(layers.spaces) for package in self._packages],
-            "preload": list(image.preload) if preload else [],
-            "warmup": image.warmup if preload else "",
+            "preload": [name for group in image.preload[:level] for name in group],
+            "warmup": image.warmup if level == image.full else "",
             "services": self._services() if services and layers.spaces else [],
             "state": self._state or "",
             "limits": self.limits(layers),

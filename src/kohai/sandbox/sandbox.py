@@ -97,8 +97,7 @@ class Sandbox:
         self._hub = hub
         self._state = state or self.image.state
         self._layout = Layout(self.image, config, self._state, hub.folder if hub else None)
-        self._workers: Workers = queue.LifoQueue()
-        self._cold: Workers = queue.LifoQueue()  # without the image's modules
+        self._workers: list[Workers] = [queue.LifoQueue() for _ in range(self.image.full + 1)]  # by level
         self._ledger = Ledger(config.cache) if config.cache else None
         self._other: Sandbox | None = None
         if config.other_image is not None:
@@ -107,9 +106,7 @@ class Sandbox:
             )
             self._other = Sandbox(plain, paths, state)
         self._cluster = _open_cluster(config, self.image, paths, state)
-        self._finalizer = weakref.finalize(
-            self, _clear, self._layout, (self._workers, self._cold), self._ledger, self._cluster
-        )
+        self._finalizer = weakref.finalize(self, _clear, self._layout, self._workers, self._ledger, self._cluster)
         self._lock = threading.Lock()
         self._layers: Layers | None = None
 
@@ -203,7 +200,7 @@ class Sandbox:
                         "programs with nothing but resource limits between them and your files"
                     )
                 try:
-                    self._workers.put(self._layout.start(self._layers))
+                    self._workers[-1].put(self._layout.start(self._layers, self.image.full))
                 except WorkerError as error:
                     raise DataError(f"the image {self.image.name} cannot be started: {error}") from None
             return self._layers
@@ -212,7 +209,7 @@ class Sandbox:
         """Runs a program under these layers; without the image's modules, whose faults are not the layers'."""
         test = "import sqlite3, hashlib, subprocess, sys, datetime\nopen('x', 'w').write('x')\nprint('ok')"
         try:
-            worker = self._layout.start(layers, preload=False, services=False)
+            worker = self._layout.start(layers, 0, services=False)
         except WorkerError:
             return False
         execution = self._attempt(worker, Program(test), layers)
@@ -253,14 +250,15 @@ class Sandbox:
     def _run_one(self, program: Program, key: str) -> Execution:
         """Runs a program as often as it takes: again, cold, in the other image; remembers what is its own."""
         layers = self._in_force()
+        level = self.image.level(program.code)
         for _ in range(TRIES):
-            execution = self._with_replicas(program, layers)
+            execution = self._with_replicas(program, layers, level)
             if execution.kind == "sandbox_failure":
-                _let_go(self._workers)  # the next one may be as ill
+                _let_go(self._workers[level])  # the next one may be as ill
             if execution.blame != "environment":
                 break
         if execution.ran and self.image.preload and self._is_checked(program):
-            cold = self._on_some_worker(program, layers, self._cold)
+            cold = self._on_some_worker(program, layers, 0)
             if cold.ran is False:
                 execution = replace(cold, warm_kind=execution.kind)
         if self._other is not None and execution.ran is False and execution.kind not in NOT_SKEWED:
@@ -271,11 +269,11 @@ class Sandbox:
         self._remember(key, execution)
         return execution
 
-    def _with_replicas(self, program: Program, layers: Layers) -> Execution:
+    def _with_replicas(self, program: Program, layers: Layers, level: int) -> Execution:
         """Runs a program; where the hub lacked models that can be built, builds them and runs it again."""
         tried: set[str] = set()
         while True:
-            execution = self._on_some_worker(program, layers, self._workers)
+            execution = self._on_some_worker(program, layers, level)
             wanted = asked_in_vain(execution.requests) - tried
             if self._hub is None or not wanted or not any(found.built for found in self._hub.build(sorted(wanted))):
                 return execution
@@ -285,13 +283,14 @@ class Sandbox:
         """Whether a program that ran is run again in a fresh interpreter: a fixed share, the same for the same code."""
         return random.Random(program.code).random() < self._config.cold_share
 
-    def _on_some_worker(self, program: Program, layers: Layers, workers: Workers) -> Execution:
-        """Takes an idle worker, or starts one; one that failed, or is spent, is not put back."""
+    def _on_some_worker(self, program: Program, layers: Layers, level: int) -> Execution:
+        """Takes an idle worker of a level, or starts one; one that failed, or is spent, is not put back."""
+        workers = self._workers[level]
         try:
             worker = workers.get_nowait()
         except queue.Empty:
             try:
-                worker = self._layout.start(layers, preload=workers is self._workers)
+                worker = self._layout.start(layers, level)
             except (WorkerError, OSError) as error:
                 return _failure(f"{error}", layers)
         try:

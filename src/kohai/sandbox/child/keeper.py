@@ -1,8 +1,8 @@
-"""A worker's way into its namespaces, and its keeper, which makes a box for each program.
+"""A worker's way into its namespaces, its keeper, and the box that its programs run in, one after another.
 
 Runs in the image's interpreter: standard library only, imports nothing of Kohai. The keeper is process 1 of the
-worker's own process namespace. A box is a process namespace and file tree of its own, held by a process 1 that nothing
-in the box can harm.
+worker's own process namespace. The box is a process namespace and file tree of its own, held by a process 1 that
+nothing in the box can harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10.0  # for the end of what a program left
 
 
-def enter(setup: dict[str, Any], inbox: int, outbox: int, serve: Callable[[Boxes], None]) -> None:
+def enter(setup: dict[str, Any], inbox: int, outbox: int, serve: Callable[[Box], None]) -> None:
     """Enters the namespaces; goes on as keeper in a child, and ends with it. `serve` is the zygote's part."""
     user, group = os.getuid(), os.getgid()
     if setup["is_root"]:
@@ -82,83 +82,98 @@ def _become_nobody(nobody: int, inbox: int, outbox: int) -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # this too, and without it nobody may enter our namespaces
 
 
-def _keep(setup: dict[str, Any], inbox: int, outbox: int, serve: Callable[[Boxes], None]) -> None:
-    """The keeper: starts services and zygote, then makes a box for each word of the zygote, and sees it gone."""
+def _keep(setup: dict[str, Any], inbox: int, outbox: int, serve: Callable[[Box], None]) -> None:
+    """The keeper: starts services, box and zygote; when box or zygote ends, all ends."""
     started = [services.start(setup, service, (inbox, outbox)) for service in setup["services"]]
     own_space = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     orders, order = os.pipe()
     told, tell = os.pipe()
+    ends = [end for service in started for end in service.ends]
+    kernel.unshare(kernel.NEWPID)
+    box = os.fork()
+    if not box:
+        for descriptor in (inbox, outbox, own_space, order, told, *ends):
+            os.close(descriptor)
+        _hold_box(setup, orders, tell)
+    kernel.join(own_space, kernel.NEWPID)
+    for descriptor in (own_space, orders, tell):
+        os.close(descriptor)
     zygote = os.fork()
     if not zygote:
-        os.close(orders)
-        os.close(tell)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        serve(Boxes(order, told, started))
+        serve(Box(os.pidfd_open(box), order, told, started))
         os._exit(0)
-    for descriptor in (inbox, outbox, order, told, *(end for service in started for end in service.ends)):
+    for descriptor in (inbox, outbox, order, told, *ends):
         os.close(descriptor)
-    if setup["state"]:
-        _digest_of()  # once, for all boxes
-    while (job := read_frame(orders)) is not None:
-        kernel.join(own_space, kernel.NEWPID)
-        kernel.unshare(kernel.NEWPID)
-        box = os.fork()
-        if not box:
-            _hold_box(setup, job, orders, tell)
-        write_frame(tell, {"box": box})
-        os.waitpid(box, 0)
-        write_frame(tell, {"gone": box})
+    while os.wait()[0] not in (box, zygote):
+        pass
     os._exit(0)
 
 
-def _hold_box(setup: dict[str, Any], job: dict[str, Any], orders: int, tell: int) -> NoReturn:
-    """Process 1 of a box: mounts it, holds it until told, kills what is left, tells the state; ends the box."""
+def _hold_box(setup: dict[str, Any], orders: int, tell: int) -> NoReturn:
+    """Process 1 of the box. For each program: mounts what it may write, waits until told, kills all there is, tells the
+    state, drops the mounts. Nothing of a program is left for the next: every process of it is gone, and all that it
+    could write to.
+    """
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need no wait
-        kernel.unshare(kernel.NEWNS | kernel.NEWIPC)
-        tree.make_room(job["limits"], job["fixture"], setup["visible"])
+        kernel.unshare(kernel.NEWNS)
         tree.own_processes()
-        write_frame(tell, {"ready": True})
-        read_frame(orders)
-        while True:
-            try:
-                os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                break
-            time.sleep(0.0005)
-        found = None
         if setup["state"]:
-            found = state_of(f"{tree.BOX}/{setup['state']}", job["limits"])
-        write_frame(tell, {"state": found})
+            _digest_of()  # once, for all programs
+        while (job := read_frame(orders)) is not None:
+            kernel.unshare(kernel.NEWIPC)
+            tree.make_room(job["limits"], job["fixture"], setup["visible"])
+            _number_from_two()
+            write_frame(tell, {"ready": True})
+            if read_frame(orders) is None:
+                break
+            _kill_all()
+            found = state_of(f"{tree.BOX}/{setup['state']}", job["limits"]) if setup["state"] else None
+            tree.drop_room(job["fixture"])
+            write_frame(tell, {"state": found})
     except (OSError, MemoryError) as error:
         write_frame(tell, {"failure": f"{error}"})
     os._exit(0)
 
 
-class Boxes:
-    """The zygote's view of the keeper."""
+def _kill_all() -> None:
+    """Kills whatever else is in the own process namespace, and comes back when it is gone."""
+    while True:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        time.sleep(0.0005)
 
-    def __init__(self, order: int, told: int, services: list[Service]) -> None:
+
+def _number_from_two() -> None:
+    """The next process of the own namespace is number 2, whatever ran before, where the kernel lets that be said."""
+    with suppress(OSError):
+        numbers = os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY)
+        try:
+            os.write(numbers, b"1")
+        finally:
+            os.close(numbers)
+
+
+class Box:
+    """The zygote's view of the box, of which there is one, made anew for each program. `process` is its pidfd."""
+
+    def __init__(self, process: int, order: int, told: int, services: list[Service]) -> None:
+        self.process = process
         self._order, self._told, self._services = order, told, services
 
-    def open(self, job: dict[str, Any]) -> int:
-        """A new box; its process 1 as a pidfd. Raises OSError where it cannot be made."""
+    def open(self, job: dict[str, Any]) -> None:
+        """Makes the box ready for a program. Raises OSError where that fails."""
         write_frame(self._order, {"limits": job["limits"], "fixture": job["fixture"]})
-        words = self._hear() | self._hear()
-        if "failure" in words:
-            self._hear()
-            raise OSError(words["failure"])
-        return os.pidfd_open(words["box"])
+        self._hear()
 
     def close(self) -> str | None:
-        """Ends the box with all in it; the state's digest. Raises OSError where the end failed."""
+        """Ends all that is in the box; the state's digest. Raises OSError where that fails."""
         write_frame(self._order, {"end": True})
-        words = self._hear()
-        self._hear()
-        if "failure" in words:
-            raise OSError(words["failure"])
-        found: str | None = words["state"]
+        found: str | None = self._hear()["state"]
         return found
 
     def requests(self) -> list[str]:
@@ -170,7 +185,9 @@ class Boxes:
         if select.select([self._told], [], [], GRACE_SECONDS)[0]:
             words = read_frame(self._told)
         if words is None:
-            raise SystemExit("the keeper does not answer")
+            raise SystemExit("the box does not answer")
+        if "failure" in words:
+            raise OSError(words["failure"])
         return words
 
 

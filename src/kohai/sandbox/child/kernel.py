@@ -23,6 +23,7 @@ ATTR_RDONLY, ATTR_NOSUID = 1, 2
 DETACH = 2
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 CAPABILITY_VERSION = 0x20080522
+LARGE, MADV_COLLAPSE = 2 << 20, 25
 SYS_MOUNT_SETATTR, SYS_CLOSE_RANGE = 442, 436
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 
@@ -74,6 +75,11 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, options
     _done(_libc.mount(*values[:3], ctypes.c_ulong(flags), values[3]), f"mount {target}")
 
 
+def unmount(path: str) -> None:
+    """Takes the upper mount of a place away, and those below it; files that are open stay until they are closed."""
+    _done(_libc.umount2(path.encode(), DETACH), f"umount {path}")
+
+
 def bind(source: str, target: str) -> None:
     """Shows a file or folder, with what is mounted below it, at another place, which is made."""
     if os.path.isdir(source):  # noqa: PTH112
@@ -103,7 +109,7 @@ def make_root(folder: str) -> None:
     """Makes a mounted folder the root of the file tree; the old one is gone."""
     os.chdir(folder)
     _done(_libc.pivot_root(b".", b"."), "pivot_root")
-    _done(_libc.umount2(b".", DETACH), "umount2")
+    unmount(".")
     os.chdir("/")
 
 
@@ -123,6 +129,23 @@ def drop_capabilities() -> None:
     header, nothing = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
     _done(_libc.capset(header, nothing), "capset")
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def collapse_memory() -> None:
+    """Moves the process's own memory into large pages, where the kernel can (Linux 6.1 and later): a fork then copies a
+    few hundred entries for half a gigabyte instead of a hundred thousand.
+    """
+    try:
+        with open("/proc/self/maps") as file:  # noqa: PTH123
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        bounds, rights, _, _, number, *_ = line.split(None, 5)
+        first, _, end = bounds.partition("-")
+        if rights.startswith("rw-p") and number == "0":
+            for start in range(-(-int(first, 16) // LARGE) * LARGE, int(end, 16) - LARGE + 1, LARGE):
+                _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(LARGE), MADV_COLLAPSE)
 
 
 def close_all_but(kept: Iterable[int]) -> None:

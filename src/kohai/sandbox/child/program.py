@@ -7,7 +7,6 @@ gets a last statement of its own, compiled into it, that writes a token; and who
 
 from __future__ import annotations
 
-import ast
 import functools
 import os
 import sys
@@ -50,18 +49,15 @@ def run(code: str, channel: int, nonce: bytes) -> None:
 
 
 def _compile(code: str, channel: int, nonce: bytes) -> CodeType:
-    """The code with a last statement that nobody can put off: a constant of it is the call that writes the token."""
-    tree: ast.Module = compile(code, NAME, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
-    line = max((node.end_lineno or 1 for node in tree.body), default=1)
-    mark = f"\0{nonce.hex()}"
-    call = ast.Expr(ast.Call(ast.Constant(mark), [], []))
-    for node in ast.walk(call):
-        node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
-        node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
-    tree.body.append(call)
+    """The code with a last statement that nobody can put off: a constant of it is the call that writes the token.
+
+    Code that compiles ends with a whole statement, so a line below it is one of its own.
+    """
+    compile(code, NAME, "exec", dont_inherit=True)
+    mark = nonce.hex()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = compile(tree, NAME, "exec", dont_inherit=True)
+        warnings.simplefilter("ignore")  # the code's were given, and a text is called here
+        program = compile(f"{code}\n{mark!r}()", NAME, "exec", dont_inherit=True)
     token = functools.partial(_write, channel, nonce[len(nonce) // 2 :])
     constants = tuple(token if constant == mark else constant for constant in program.co_consts)
     return program.replace(co_consts=constants)

@@ -86,5 +86,11 @@ def make_room(limits: dict[str, int], fixture: str, visible: Iterable[tuple[str,
     kernel.mount("overlay", BOX, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, layers)
 
 
+def drop_room(fixture: str) -> None:
+    """Takes what `make_room` mounted away, with all that is in it."""
+    for name in (BOX, TMP, SHARED, *([FIXTURES + "/.room"] if fixture else [])):
+        kernel.unmount(name)
+
+
 def _room(path: str, options: str) -> None:
     kernel.mount("tmpfs", path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)

@@ -4,9 +4,9 @@ Runs in the image's interpreter: standard library only, imports nothing of Kohai
 input that says how (`Setup` in `kohai.sandbox.worker`), answers `ready` or why not, and then answers each job with how
 its program ended (`frames.py`).
 
-With namespaces: the first process enters them and waits; the *keeper* (`keeper.py`) makes a box for each program; the
-*zygote*, a child of the keeper, has the modules, and forks each program into its box; each service (`services.py`) has
-a process of its own, another child of the keeper. Without namespaces there is the zygote alone.
+With namespaces: the first process enters them and waits; the *keeper* (`keeper.py`) starts all others; one holds the
+*box*, made anew for each program; the *zygote* has the modules, and forks each program into the box; each service
+(`services.py`) has a process of its own. Without namespaces there is the zygote alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from kohai.sandbox.child.keeper import Boxes
+    from kohai.sandbox.child.keeper import Box
 
 CHANNEL = 1000  # where a program's report goes: above what programs close
 REPORT_LIMIT = 1 << 16
@@ -48,7 +48,7 @@ def main() -> None:
     assert setup is not None
     try:
         if setup["spaces"]:
-            keeper.enter(setup, inbox, outbox, lambda boxes: _serve(setup, inbox, outbox, boxes))
+            keeper.enter(setup, inbox, outbox, lambda box: _serve(setup, inbox, outbox, box))
         else:
             _serve_plain(setup, inbox, outbox)
     except OSError as error:
@@ -81,7 +81,7 @@ def _serve_plain(setup: dict[str, Any], inbox: int, outbox: int) -> None:
     _serve(setup, inbox, outbox, None)
 
 
-def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) -> None:
+def _serve(setup: dict[str, Any], inbox: int, outbox: int, box: Box | None) -> None:
     """Imports what the image says, says that it is ready, runs one program after another."""
     sys.path[:] = [*setup["paths"], *sys.path]
     sys.argv[:] = [program.NAME]
@@ -97,14 +97,17 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, boxes: Boxes | None) 
 
     gc.collect()
     gc.freeze()
+    if sys.platform == "linux":
+        kernel.collapse_memory()
     machine = platform.machine()
     allowed = kernel.seccomp_filter(machine, setup["spaces"]) if setup["seccomp"] else None
     if setup["seccomp"] and allowed is None:
         _quit(outbox, f"no list of system calls for {machine}")
-    if boxes is not None:
-        boxes.requests()  # the warm-up's
+    if box is not None:
+        box.requests()  # the warm-up's
+        kernel.join(box.process, kernel.NEWPID)  # for children: programs
     zygote: dict[str, Any] = {
-        "boxes": boxes,
+        "box": box,
         "inbox": inbox,
         "filter": allowed,
         "memory": _memory(),
@@ -157,13 +160,11 @@ def _threads() -> int:
 
 def _run(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Forks one program, waits for its end, clears up; what is known of it."""
-    boxes = zygote["boxes"]
-    box = None
+    box = zygote["box"]
     started = time.monotonic()
     try:
-        if boxes is not None:
-            box = boxes.open(job)
-            kernel.join(box, kernel.NEWPID)
+        if box is not None:
+            box.open(job)
         nonce = os.urandom(16)
         streams = [_memory_file(job["stdin"]), _memory_file(b""), _memory_file(b"")]
         told, tell = os.pipe()
@@ -179,10 +180,9 @@ def _run(setup: dict[str, Any], zygote: dict[str, Any], job: dict[str, Any]) -> 
     found["cpu_ms"] = int((used.ru_utime + used.ru_stime) * 1000)
     found["peak"] = max(0, (used.ru_maxrss << (0 if sys.platform == "darwin" else 10)) - zygote["memory"]["VmRSS"])
     try:
-        if boxes is not None:
-            os.close(box)  # type: ignore[arg-type]
-            found["state"] = boxes.close()
-            found["requests"] = boxes.requests()
+        if box is not None:
+            found["state"] = box.close()
+            found["requests"] = box.requests()
         else:
             _kill_rest(child)
             found["state"] = (
@@ -303,7 +303,7 @@ def _become_program(
     setup: dict[str, Any],
     zygote: dict[str, Any],
     job: dict[str, Any],
-    box: int | None,
+    box: Box | None,
     streams: list[int],
     tell: int,
     nonce: bytes,
@@ -311,7 +311,7 @@ def _become_program(
     """The program's own process: takes its place and its limits on, runs the code; does not come back."""
     try:
         if box is not None:
-            kernel.join(box, kernel.NEWNS | kernel.NEWIPC)
+            kernel.join(box.process, kernel.NEWNS | kernel.NEWIPC)
         os.setsid()
         for place, stream in enumerate(streams):
             os.dup2(stream, place)

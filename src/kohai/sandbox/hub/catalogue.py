@@ -31,8 +31,6 @@ class Entry:
         revisions: names and prefixes of commits that programs may ask for, beside `main`.
         files: names of files that its documentation reads from it.
         why: why it cannot be replicated; empty = it may be tried.
-
-    `lacks` are files that it is known not to have, replicated or not.
     """
 
     id: str
@@ -46,6 +44,7 @@ class Entry:
 
     @property
     def lacks(self) -> tuple[str, ...]:
+        """Files that it is known not to have, whether it is replicated or not."""
         return ("config.json",) if self.library in apibench.WITHOUT_CONFIG else ()
 
 
