@@ -93,6 +93,7 @@ def _serve(setup: dict[str, Any], inbox: int, outbox: int, box: Box | None) -> N
             exec(compile(setup["warmup"], "<warm-up>", "exec"), {"__name__": "__warmup__"})  # noqa: S102
     except BaseException as error:
         _quit(outbox, f"{type(error).__name__}: {error}")
+    _forget_ends()
     import gc
 
     gc.collect()
@@ -134,6 +135,24 @@ def _add_exit() -> None:
         for name in ("exit", "quit"):
             setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
         builtins.help = _Helper()
+
+
+def _forget_ends() -> None:
+    """What the imported modules want done at the interpreter's end is left out, for each program would pay for it (60 ms
+    with transformers and numba). What a program's own objects lean on stays.
+    """
+    atexit = sys.modules.get("atexit")
+    if atexit is None:
+        return
+    atexit._clear()
+    for name, function in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
+        if name in sys.modules:
+            atexit.register(getattr(sys.modules[name], function))
+    if "weakref" in sys.modules:
+        finalize = sys.modules["weakref"].finalize
+        finalize._registered_with_atexit = False  # the program's first one sees to it again
+        for held in finalize._registry.values():
+            held.atexit = False
 
 
 def _memory() -> dict[str, int]:
