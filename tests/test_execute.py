@@ -101,6 +101,18 @@ def test_a_worker_has_the_modules_that_its_program_needs(tmp_path: Path) -> None
     assert said == ["['json']\n", "['json']\n", everything, everything, ""]
 
 
+def test_what_is_done_at_the_end(tmp_path: Path) -> None:
+    """A program's own handlers run at its end, in their order; those of modules that the worker imported do not."""
+    (tmp_path / "wares").mkdir()
+    module = "import atexit, logging, weakref\nclass A: pass\nkept = A()\nweakref.finalize(kept, print, 'its finalizer')\n"
+    (tmp_path / "wares" / "__init__.py").write_text(f"{module}atexit.register(print, 'its handler')\n")
+    name = write(tmp_path, "name: own\npaths: [wares]\npreload: [wares]\n")
+    code = "import atexit, weakref\nclass B: pass\nb = B()\natexit.register(print, 'handler')\n"
+    with Sandbox(config(image=name, cold_share=0.0)) as box:
+        (outcome,) = box.execute([Program(f"{code}weakref.finalize(b, print, 'finalizer')\nprint('end')")])
+    assert (outcome.kind, outcome.stdout) == ("ok", "end\nfinalizer\nhandler\n")
+
+
 @pytest.mark.parametrize("layers", [None, Layers()])
 def test_files_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: Layers | None) -> None:
     """Every program finds them in its folder, under those of its fixture; what it writes there is its own."""
