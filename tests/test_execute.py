@@ -104,7 +104,9 @@ def test_a_worker_has_the_modules_that_its_program_needs(tmp_path: Path) -> None
 def test_what_is_done_at_the_end(tmp_path: Path) -> None:
     """A program's own handlers run at its end, in their order; those of modules that the worker imported do not."""
     (tmp_path / "wares").mkdir()
-    module = "import atexit, logging, weakref\nclass A: pass\nkept = A()\nweakref.finalize(kept, print, 'its finalizer')\n"
+    module = (
+        "import atexit, logging, weakref\nclass A: pass\nkept = A()\nweakref.finalize(kept, print, 'its finalizer')\n"
+    )
     (tmp_path / "wares" / "__init__.py").write_text(f"{module}atexit.register(print, 'its handler')\n")
     name = write(tmp_path, "name: own\npaths: [wares]\npreload: [wares]\n")
     code = "import atexit, weakref\nclass B: pass\nb = B()\natexit.register(print, 'handler')\n"

@@ -138,8 +138,8 @@ def _add_exit() -> None:
 
 
 def _forget_ends() -> None:
-    """What the imported modules want done at the interpreter's end is left out, for each program would pay for it (60 ms
-    with transformers and numba). What a program's own objects lean on stays.
+    """What the imported modules want done at the interpreter's end is left out, for each program would pay for it (60
+    ms with transformers and numba). What a program's own objects lean on stays.
     """
     atexit = sys.modules.get("atexit")
     if atexit is None:
