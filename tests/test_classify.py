@@ -122,6 +122,14 @@ def test_missing_file_that_the_program_never_named() -> None:
     assert outcome(seen) == ("runtime_error", "program")
 
 
+def test_a_repository_that_the_class_cannot_load() -> None:
+    """Without a `config.json` in it, the model is not one of that library's; with one it is something else."""
+    seen = raised("ValueError", "Unrecognized model in a/b. Should have a `model_type` key in its config.json")
+    without = replace(seen, requests=("HEAD /a/b/resolve/main/config.json 404",))
+    assert outcome(without) == ("unknown_resource", "program")
+    assert outcome(replace(seen, requests=("HEAD /a/b/resolve/main/config.json 200",))) == ("runtime_error", "program")
+
+
 def test_fork_limits() -> None:
     """EAGAIN is the program's fault only where the limit on processes is its own."""
     seen = raised("BlockingIOError", "Resource temporarily unavailable", mro=("OSError",), errno=11)

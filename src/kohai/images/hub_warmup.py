@@ -3,12 +3,14 @@
 import contextlib
 import importlib
 import io
+import multiprocessing.synchronize
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
 
+import huggingface_hub
 import librosa
 import numba
 import numpy
@@ -97,16 +99,29 @@ def run():
     PIL.Image.open(io.BytesIO(buffer.getvalue())).convert("RGB").resize((8, 8))
 
 
+def ask_hub():
+    """One question to the stand-in hub, where it is there; the connection is not for a fork to inherit."""
+    if not os.environ.get("HF_ENDPOINT", "").startswith("http://127."):
+        return
+    with contextlib.suppress(Exception):
+        huggingface_hub.hf_hub_download("nobody/nothing", "config.json")
+    for name in ("reset_sessions", "close_session"):  # of version 0, of 1 and later
+        if hasattr(huggingface_hub.utils, name):
+            getattr(huggingface_hub.utils, name)()
+
+
 keep_compiled()
 transformers.logging.set_verbosity_error()
 for family in FAMILIES:
     for kind in KINDS:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"transformers.models.{family}.{kind}_{family}")
+        for end in ("", "_fast"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(f"transformers.models.{family}.{kind}_{family}{end}")
 import diffusers  # noqa: E402
 
 for name in DIFFUSERS:
     with contextlib.suppress(AttributeError, ImportError, RuntimeError):
         getattr(diffusers, name)
 run()
+ask_hub()
 transformers.logging.set_verbosity_warning()

@@ -259,6 +259,10 @@ RULES: tuple[Rule, ...] = (
             or _is("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError")(r)
             or r.said(r"not a valid (model|git) identifier|Cannot find callable")
             or (_is("OperationalError")(r) and r.said(r"no such table"))
+            or (
+                any(line.endswith("/config.json 404") for line in r.sighting.requests)
+                and r.said(r"Unrecognized model in|Could not load model")
+            )
         ),
     ),
     # The network, files, space. No host has a name with an underscore: it is a placeholder.
