@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import io
-import multiprocessing.synchronize
+import multiprocessing.synchronize  # noqa: F401 - of the locks of progress bars
 import os
 import pathlib
 import shutil
