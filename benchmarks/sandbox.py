@@ -118,10 +118,7 @@ def cold_rate(interpreter: list[str], code: str, count: int) -> float:
 
 def fork_rate(box: Sandbox, code: str, count: int) -> float:
     """As many processes as we have workers, each as warm as ours for this code, that do nothing but fork."""
-    level = box.image.level(code)
-    preload = [name for group in box.image.preload[:level] for name in group]
-    warmup = box.image.warmup if level == box.image.full else ""
-    setting = json.dumps([preload, warmup, code, count // WIDTH])
+    setting = json.dumps([*box.image.start(box.image.level(code)), code, count // WIDTH])
     command = [str(box.image.interpreter), *box.image.flags, "-c", FORK, setting]
     warm = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)

@@ -286,7 +286,8 @@ def test_a_warm_worker_has_one_thread(name: str) -> None:
     from kohai.sandbox.layout import ENVIRONMENT
 
     image = open_image(name, Path(os.environ.get("KOHAI_IMAGES", ".images")))
-    code = "\n".join([*(f"import {module}" for group in image.preload for module in group), image.warmup])
+    modules, warmup = image.start(image.full)
+    code = "\n".join([*(f"import {module}" for module in modules), warmup])
     code += "\nimport os\nprint(len(os.listdir('/proc/self/task')))"
     done = subprocess.run(
         [str(image.interpreter), *image.flags, "-c", code],

@@ -113,7 +113,7 @@ def test_computing_too_long(box: Sandbox) -> None:
     started = time.monotonic()
     first, second = box.execute([Program("while True: pass"), Program(stubborn)])
     assert outcome(first) == outcome(second) == ("timeout", "program"), (first, second)
-    assert first.cpu_ms >= 600  # the kernel counts ticks for its limit, which a busy machine's exact times differ from
+    assert first.cpu_ms >= 950
     assert time.monotonic() - started < 20
 
 

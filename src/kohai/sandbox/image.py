@@ -129,6 +129,11 @@ class Image:
         """The level of a worker that has all modules; one of level 0 has none."""
         return max(1, len(self.preload))
 
+    def start(self, level: int) -> tuple[list[str], str]:
+        """What a worker of a level imports, and the script that it runs after that: the warm-up wants all modules."""
+        modules = [name for group in self.preload[:level] for name in group]
+        return modules, self.warmup if level == self.full else ""
+
     def level(self, code: str) -> int:
         """How many groups of modules a program's worker has: up to the last that its text names anywhere, all where
         it imports what is in none.

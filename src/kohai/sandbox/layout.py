@@ -160,6 +160,7 @@ class Layout:
 
     def _setup(self, layers: Layers, level: int, services: bool) -> dict[str, Any]:
         image = self._image
+        modules, warmup = image.start(level)
         shown = [(str(folder), str(folder)) for folder in image.folders]
         shown += [(str(package.source), package.inside) for package in self._packages]
         shown += [(str(self._hub), HUB)] if self._hub and layers.spaces else []
@@ -179,8 +180,8 @@ class Layout:
             ],
             "read": [source for source, _ in shown],
             "paths": [package.search(layers.spaces) for package in self._packages],
-            "preload": [name for group in image.preload[:level] for name in group],
-            "warmup": image.warmup if level == image.full else "",
+            "preload": modules,
+            "warmup": warmup,
             "services": self._services() if services and layers.spaces else [],
             "state": self._state or "",
             "limits": self.limits(layers),
