@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from tiny_models import ARCHITECTURES, plain_logits, plain_logprobs, tiny_base
 
+from kohai.config import LoraConfig
+from kohai.models import adapters
 from kohai.models.packing import Span, pack, rows
 from kohai.models.scoring import hidden_states, padded, per_segment, token_scores
 
@@ -77,3 +80,30 @@ def test_sums_and_padding():
     (laid * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
     assert values.grad is not None
     assert values.grad.tolist() == [1.0, 10.0, 100.0]
+
+
+def test_adapters_multiply_in_the_bases_precision():
+    """In bfloat16 an adapter's products are the base's type, its weights and gradients stay float32, and its gradient
+    points where float32's does; outside, adapted layers turn their inputs into float32 as before.
+    """
+    gradients = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        base = tiny_base("llama")
+        base.model.to(dtype)
+        torch.manual_seed(3)
+        model = adapters.add(base, base.model, "policy", LoraConfig(r=4))
+        adapters.activate(model, "policy", trainable=True)
+        weights = adapters.parameters(model, "policy")
+        with torch.no_grad():
+            for weight in weights:
+                weight.normal_(std=0.1)
+        seen = []
+        layer = next(module for module in model.modules() if isinstance(module, LoraLayer))
+        layer.lora_A["policy"].register_forward_hook(lambda _module, _inputs, output, seen=seen: seen.append(output))
+        token_scores(model, pack(GROUPS)).logprobs.sum().backward()
+        assert [output.dtype for output in seen] == [dtype]
+        assert layer.cast_input_dtype_enabled
+        assert {weight.grad.dtype for weight in weights} == {torch.float32}
+        gradients[dtype] = torch.cat([weight.grad.flatten() for weight in weights])
+    cosine = torch.nn.functional.cosine_similarity(*gradients.values(), dim=0)
+    assert cosine > 0.99

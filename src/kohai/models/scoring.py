@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft.helpers import disable_input_dtype_casting
 
 from kohai.models.attention import attending
 from kohai.models.packing import Packed
@@ -34,7 +37,7 @@ def token_scores(model: Any, packed: Packed) -> TokenScores:
 
 def hidden_states(plain: Any, packed: Packed, **kwargs: Any) -> torch.Tensor:
     """(T, E): the last layer's hidden states of a packed row. `kwargs` go on to the attention."""
-    with attending(plain) as mask:
+    with attending(plain) as mask, _one_precision(plain):
         output = plain.base_model(
             input_ids=packed.ids,
             position_ids=packed.positions,
@@ -44,6 +47,18 @@ def hidden_states(plain: Any, packed: Packed, **kwargs: Any) -> torch.Tensor:
             **kwargs,
         )
     return output.last_hidden_state[0]
+
+
+@contextmanager
+def _one_precision(plain: Any) -> Iterator[None]:
+    """Adapters, whose weights are float32, multiply in the base's precision; by themselves they would turn their inputs
+    into float32, which costs a tenth of a training step in bfloat16.
+    """
+    if plain.dtype == torch.float32:
+        yield
+        return
+    with torch.autocast(plain.device.type, plain.dtype), disable_input_dtype_casting(plain):
+        yield
 
 
 def per_segment(values: torch.Tensor, packed: Packed) -> torch.Tensor:
