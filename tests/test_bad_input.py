@@ -252,8 +252,8 @@ def test_endpoint_that_refuses(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    endpoint = f"feedback.endpoint={{base_url: 'http://127.0.0.1:{port}/v1', model: judge, retries: 0}}"
-    done = kohai("run", *SMOKE, "--set", f"run={tmp_path}", "--set", "feedback.judge=endpoint", "--set", endpoint)
+    endpoint = f"feedback.endpoints={{senior: {{base_url: 'http://127.0.0.1:{port}/v1', model: judge, retries: 0}}}}"
+    done = kohai("run", *SMOKE, "--set", f"run={tmp_path}", "--set", "feedback.judges=[senior]", "--set", endpoint)
     assert done.returncode == 2, done.stderr
     assert f"127.0.0.1:{port}" in done.stderr.strip().splitlines()[-1]
     assert (tmp_path / "sample" / "manifest.json").exists()

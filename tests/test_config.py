@@ -44,16 +44,29 @@ def test_a_name_near_nothing():
 
 def test_mistakes_inside_an_optional_section():
     """The judge's endpoint may be absent, but not wrong."""
-    with pytest.raises(ConfigError, match=r"feedback\.endpoint\.modl: unknown key; did you mean 'model'\?"):
-        parse_config(GOOD | {"feedback": {"endpoint": {"base_url": "u", "model": "m", "modl": "x"}}})
+    with pytest.raises(ConfigError, match=r"feedback\.endpoints\.senior\.modl: unknown key; did you mean 'model'\?"):
+        parse_config(GOOD | {"feedback": {"endpoints": {"senior": {"base_url": "u", "model": "m", "modl": "x"}}}})
 
 
 def test_values_that_contradict_one_another():
-    """Both contradictions are named in one message."""
-    bad = GOOD | {"feedback": {"judge": "endpoint"}, "tasks": {"folder": "t", "n_test": [1, 2, 3]}}
+    """All contradictions are named in one message."""
+    endpoint = {"base_url": "u", "model": "m"}
+    feedback = {
+        "judges": ["reviewer", "senior", "seniro", "senior"],
+        "endpoints": {"senior": endpoint, "llm": endpoint, "dear": endpoint | {"budget": {"cost": 5.0}}},
+        "escalate_to": "senior",
+    }
+    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}}
     with pytest.raises(ConfigError) as error:
         parse_config(bad)
-    assert "feedback.endpoint: needed where feedback.judge is 'endpoint'" in str(error.value)
+    for words in (
+        "feedback.judges: 'seniro' is neither a local judge nor one of feedback.endpoints; known: reviewer, yes_no,",
+        "feedback.judges: reviewer, senior, seniro, senior names a judge twice",
+        "feedback.escalate_to: 'senior' is one of feedback.judges",
+        "feedback.endpoints.llm: that name has a meaning of its own",
+        "feedback.endpoints.dear.price: needed where its budget has a cost",
+    ):
+        assert words in str(error.value)
     assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)
 
 

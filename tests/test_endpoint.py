@@ -1,15 +1,16 @@
 """The judge behind an endpoint, against a scripted server on the loopback address."""
 
 import email.utils
-import http.server
 import json
 import logging
 import re
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+from chat_server import always, chat
 
 from kohai.config import EndpointConfig
 from kohai.errors import EndpointError
@@ -25,75 +26,6 @@ CRITERIA = (Criterion("does_task", "Does it do the task?", ("llm",)), Criterion(
 GOOD = json.dumps({"does_task": {"reason": "It does.", "answer": "yes"}, "tidy": {"reason": "Line 3.", "answer": "no"}})
 
 
-def chat(text, finish_reason="stop"):
-    """The body of a chat completion."""
-    return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}]}
-
-
-class Server:
-    """Answers each request with what `script(number, body)` gives: (status, body, headers); None = hangs."""
-
-    def __init__(self, script):
-        self.requests = []
-        self.headers = []
-        self.released = threading.Event()
-        outer = self
-        lock = threading.Lock()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with lock:
-                    number = len(outer.requests)
-                    outer.requests.append(body)
-                    outer.headers.append(dict(self.headers))
-                answer = script(number, body)
-                if answer is None:
-                    outer.released.wait(20)
-                    return
-                status, content, headers = (*answer, {})[:3]
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self):
-        """Ends what hangs, then the server."""
-        self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def serve():
-    """Starts servers and ends them with the test."""
-    servers = []
-
-    def start(script):
-        servers.append(Server(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-def always(*answer):
-    return lambda number, body: answer
-
-
 def case(code="print(1)", instruction="Print one.", **execution):
     given = {"kind": "ok", "blame": "none"} | execution
     static = [Verdict("parses", "yes", "static")]
@@ -102,7 +34,7 @@ def case(code="print(1)", instruction="Print one.", **execution):
 
 def judge_at(url, ledger=None, **settings):
     config = EndpointConfig(**({"base_url": url, "model": "big", "timeout_seconds": 5.0, "retries": 2} | settings))
-    return EndpointJudge(config, ledger, backoff_seconds=0.01)
+    return EndpointJudge("senior", config, ledger, backoff_seconds=0.01)
 
 
 def answers(verdicts):
@@ -114,7 +46,11 @@ def test_one_call_answers_all_criteria(serve):
     server = serve(always(200, chat(GOOD)))
     done = []
     [row] = judge_at(server.url).answer(CRITERIA, [case()], done.append)
-    assert row == [Verdict("does_task", "yes", "endpoint", "It does."), Verdict("tidy", "no", "endpoint", "Line 3.")]
+    assert all(0 < verdict.seconds < 5 for verdict in row)
+    assert [replace(verdict, seconds=0.0) for verdict in row] == [
+        Verdict("does_task", "yes", "senior", "It does."),
+        Verdict("tidy", "no", "senior", "Line 3."),
+    ]
     assert (len(server.requests), done) == (1, [1])
 
 
@@ -177,10 +113,12 @@ def test_answers_are_remembered(serve, tmp_path):
     """A second judge with the same ledger asks nothing."""
     server = serve(always(200, chat(GOOD)))
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        first = judge_at(server.url, ledger).answer(CRITERIA, [case()])
+        [first] = judge_at(server.url, ledger).answer(CRITERIA, [case()])
         again = judge_at(server.url, ledger)
-        assert again.answer(CRITERIA, [case()]) == first
+        assert again.answer(CRITERIA, [case()]) == [[replace(verdict, seconds=0.0) for verdict in first]]
         assert (len(server.requests), again.n_calls) == (1, 0)
+        again.answer(CRITERIA, [case()], fresh=True)
+        assert (len(server.requests), again.n_calls) == (2, 1)
 
 
 @pytest.mark.parametrize("change", ["model", "question", "code", "docs of the run"])
@@ -327,7 +265,7 @@ def test_waits_grow_between_tries(serve):
         return 500, {}
 
     config = EndpointConfig(base_url=serve(script).url, model="big", retries=3)
-    EndpointJudge(config, backoff_seconds=0.2).answer(CRITERIA, [case()])
+    EndpointJudge("senior", config, backoff_seconds=0.2).answer(CRITERIA, [case()])
     assert [times[i + 1] - times[i] >= least for i, least in enumerate((0.1, 0.2, 0.4))] == [True] * 3
 
 
@@ -441,7 +379,7 @@ def test_a_refused_setting_is_left_out_from_then_on(serve, setting):
 @pytest.mark.parametrize("url", ["127.0.0.1:8000/v1", "ftp://host/v1", "http://", "nonsense", "http://host:port/v1"])
 def test_a_base_url_that_is_none_is_refused(url):
     """Before anything is asked."""
-    with pytest.raises(EndpointError, match=r"feedback\.endpoint\.base_url"):
+    with pytest.raises(EndpointError, match=r"feedback\.endpoints\.senior\.base_url"):
         judge_at(url)
 
 

@@ -158,6 +158,12 @@ def test_bradley_terry():
     close(found, 0.893669)
 
 
+def test_bradley_terry_with_a_soft_label():
+    """Distance 1 - 0 - 0.5, label 0.75: 0.75 * log(1 + e^-0.5) + 0.25 * log(1 + e^0.5), e.g. 0.474077 and 0.974077."""
+    found = bradley_terry(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor([0.5]), torch.tensor([0.75]))
+    close(found, 0.75 * 0.474077 + 0.25 * 0.974077)
+
+
 def test_bradley_terry_survives_far_scores():
     """-log sigmoid(-200) = 200 and -log sigmoid(200) = 0: no infinity, no NaN."""
     close(bradley_terry(torch.tensor([0.0]), torch.tensor([200.0]), torch.tensor([0.0])), 200.0)

@@ -2,16 +2,27 @@
 
 import ast
 import contextlib
+import hashlib
 import io
+import json
 import random
 import sys
+from pathlib import Path
 
 import pytest
 
 from kohai.catalog import read_package
 from kohai.code import strip_noise
 from kohai.judge import mutants
-from kohai.judge.mutants import OPERATORS
+from kohai.judge.mutants import FAULTS, OPERATORS
+
+HIDDEN = "except Exception:\n    pass"
+INVENTED_FIND = "fid find_good finds finnd get_find good_find"
+INVENTED_PRICES = "get_price good_price prce price_good prices priice"
+INVENTED_TEXTS = "get_text good_text tet text_good texts texxt"
+LIKELY_KEYWORDS = "dry_run=False force=True limit=10 strict=True verbose=True"
+OTHER_PARAMETERS = " label n name one price size source target three two"
+STOCKROOM = Path(__file__).parent.parent / "examples" / "stockroom"
 
 PACKAGE = {
     "__init__.py": '"""A shop."""\nfrom shop.till import Till, open_till\n',
@@ -124,7 +135,13 @@ def shop(tmp_path_factory):
 
 def of(operator, code, catalog, seed=0):
     """The mutants of one kind."""
-    return [mutant.code for mutant in mutants(code, catalog, random.Random(seed)) if mutant.operator == operator]
+    found = mutants(code, catalog, random.Random(seed), {operator: FAULTS[operator]})
+    return [mutant.code for mutant in found]
+
+
+def all_of(operator, code, catalog):
+    """The mutants of one kind that some state of the generator gives."""
+    return {text for seed in range(60) for text in of(operator, code, catalog, seed)}
 
 
 def effect(code):
@@ -343,7 +360,7 @@ def test_a_program_of_one_print_keeps_something(shop):
 @pytest.mark.parametrize("code", ["", "def (", "x"])
 def test_what_has_no_place_has_no_mutants(shop, code):
     """Nor has what does not parse."""
-    assert mutants(code, shop, random.Random(0)) == []
+    assert mutants(code, shop, random.Random(0), FAULTS) == []
 
 
 def test_odd_programs_are_survived(shop):
@@ -358,7 +375,119 @@ def test_odd_programs_are_survived(shop):
         "match [1, 2]:\n    case [1, *rest] if rest:\n        print(rest)\n"
         "print((lambda q: q + 1)(2), {k: v for k, v in {1: 2}.items() if k}, x[1:2])\n"
     )
-    found = mutants(code, shop, random.Random(0))
+    found = mutants(code, shop, random.Random(0), FAULTS)
     assert len(found) > 5
     for mutant in found:
         ast.parse(mutant.code)
+
+
+def test_default_draws_stay_as_they_were(shop):
+    """A reviewer's calibration depends on them: the digest of 5 draws and of where they leave the generator."""
+    rng = random.Random(0)
+    drawn = [[mutant.operator, mutant.code] for _ in range(5) for mutant in mutants(REFERENCE, shop, rng)]
+    digest = hashlib.sha256(json.dumps([*drawn, rng.random()]).encode()).hexdigest()
+    assert digest == "372e7fc64ba2336ca879caa119dbe37bff89f9702733c0c932532857c9f7f760"
+
+
+def test_every_fault_finds_a_place_in_the_example():
+    """Over its references each kind is drawn, one fault each: the same ones again, all of other syntax trees."""
+    catalog = read_package(STOCKROOM / "src" / "stockroom")
+    lines = (STOCKROOM / "tasks" / "demo.jsonl").read_text(encoding="utf-8").splitlines()[:60]
+    kinds = set()
+    for code in (json.loads(line)["reference"] for line in lines):
+        found, again = (mutants(code, catalog, random.Random(3), FAULTS) for _ in range(2))
+        assert found == again
+        trees = {ast.dump(ast.parse(text)) for text in [code, *(mutant.code for mutant in found)]}
+        assert len(trees) == len(found) + 1
+        kinds |= {mutant.operator for mutant in found}
+    assert kinds == set(FAULTS)
+    assert len(FAULTS) >= 22
+
+
+def fills(template, words):
+    """The template with each word in its gap."""
+    return {template.replace("_", word, 1) for word in words.split()}
+
+
+@pytest.mark.parametrize(
+    ("operator", "code", "expected"),
+    [
+        ("misspell_api", "goods.move('a')", fills("goods._('a')", "get_move good_move moe move_good moves movve")),
+        ("misspell_api", "print(len('a'))", set()),
+        (
+            "foreign_api",
+            "goods.move('a', target=b)",
+            fills("goods._('a', target=b)", "add find label mix release reserve"),
+        ),
+        ("foreign_api", "goods.reserve('tea', 2)", fills("goods._('tea', 2)", "find label mix")),
+        ("invent_attribute", "goods.find(x)[0].price", fills("goods.find(x)[0]._", INVENTED_PRICES)),
+        ("invent_attribute", "goods.reserve('tea', 2).real", set()),
+        ("invent_member", "goods.Size.SMALL", fills("goods.Size._", "DEFAULT NONE OTHER UNKNOWN")),
+        ("invent_member", "goods.Size['SMALL']", fills("goods.Size['_']", "DEFAULT NONE OTHER UNKNOWN")),
+        ("misspell_keyword", "goods.find(text=x)", fills("goods.find(_=x)", INVENTED_TEXTS + OTHER_PARAMETERS)),
+        ("misspell_keyword", "print(x, end='')", set()),
+        ("missing_keyword", "goods.add('a', size=x, price=2)", {"goods.add('a', price=2)"}),
+        ("missing_positional", "goods.reserve('a', 2)", {"goods.reserve('a')"}),
+        ("missing_positional", "goods.add('a', x, 2)", set()),
+        ("missing_positional", "goods.reserve(*x)", set()),
+        ("extra_keyword", "goods.find(x)", fills("goods.find(x, _)", LIKELY_KEYWORDS)),
+        ("wrong_type", "goods.release('a', 2)", {"goods.release(['a'], 2)", "goods.release('a', '2')"}),
+        ("wrong_type", "goods.add(x, goods.Size.SMALL)", {"goods.add(x, 'small')"}),
+        ("wrong_type", "goods.add(x, y, price=z)", {"goods.add(x, y, price=str(z))"}),
+        ("unbound_name", "x = 1\nprint(x)", fills("x = 1\nprint(_)", "new_x result x_id xs")),
+        ("unbound_name", "print(goods, y)", set()),
+        ("swallowed_exception", "goods.find(x)", fills(f"try:\n    goods._(x)\n{HIDDEN}", INVENTED_FIND)),
+        (
+            "swallowed_exception",
+            "a = goods.find(x)\nprint(a)",
+            fills(f"try:\n    a = goods._(x)\n    print(a)\n{HIDDEN}", INVENTED_FIND),
+        ),
+        ("swallowed_exception", "print(x)", set()),
+        (
+            "never_reached",
+            "goods.find(x)\nx.y()",
+            {"if False:\n    goods.find(x)\nx.y()", "goods.find(x)\nif False:\n    x.y()"},
+        ),
+        ("never_reached", "y = x()\nx(y)", {"if False:\n    y = x()\n    x(y)", "y = x()\nif False:\n    x(y)"}),
+        ("uncalled_function", "x()", fills("\ndef _():\n    x()", "finish process run_step")),
+        ("uncalled_function", "for x in y:\n    z = x()\n    if z:\n        break", set()),
+        ("wrong_order", "x = goods.find(y)\nprint(x)", {"print(x)\nx = goods.find(y)"}),
+        ("wrong_order", "print(x)\nprint(y)", {"print(y)\nprint(x)"}),
+        ("wrong_order", "goods.find('tea')\ngoods.label('tea')", {"goods.label('tea')\ngoods.find('tea')"}),
+        ("wrong_order", "goods.find('tea')\ngoods.label('mug')\nprint('mug')", set()),
+        ("early_stop", "x()\ny()", {"x()\nraise SystemExit\ny()"}),
+        ("early_stop", "def f():\n    x()\n    y()", {"\ndef f():\n    x()\n    return\n    y()"}),
+        ("early_stop", "x()\ny = 1", set()),
+        ("first_round_only", "for x in y:\n    x()", {"for x in y:\n    x()\n    break"}),
+        ("first_round_only", "for x in y:\n    break", set()),
+    ],
+)
+def test_faults(shop, operator, code, expected):
+    """Each kind on a few programs: all that it can make of them."""
+    head = "from shop import goods\n"
+    assert all_of(operator, head + code, shop) == {head + text for text in expected}
+
+
+@pytest.mark.parametrize(
+    ("operator", "code", "expected"),
+    [
+        ("misspell_api", "from shop.goods import find\nfind(find(x))", "from shop.goods import finds\nfinds(finds(x))"),
+        ("misspell_api", "from shop.goods import find as f\nf(x)", "from shop.goods import finds as f\nf(x)"),
+        (
+            "swallowed_exception",
+            "from shop.goods import find\nfind(x)",
+            f"from shop.goods import find\ntry:\n    finds(x)\n{HIDDEN}",
+        ),
+        ("lost_import", "from shop.goods import add, find\nadd(find)", "from shop.goods import add\nadd(find)"),
+        ("lost_import", "import os\nimport shop.goods\nshop.goods.find(os)", "import os\nshop.goods.find(os)"),
+        ("foreign_api", "from shop.goods import move\nmove('a', 'b')", "from shop.goods import find\nfind('a', 'b')"),
+    ],
+)
+def test_faults_in_imports(shop, operator, code, expected):
+    """One of the things that each kind can make of a program."""
+    assert expected in all_of(operator, code, shop)
+
+
+def test_an_import_that_nothing_needs_is_not_lost(shop):
+    """Without it the program would be as right as before."""
+    assert of("lost_import", "import os\nfrom shop import goods", shop) == []

@@ -1,10 +1,13 @@
 """Pairs of completions from their scores."""
 
+from dataclasses import replace
+
 import pytest
 
 from kohai.errors import InternalError
-from kohai.judge import pairing, preferences
-from kohai.records import Feedback
+from kohai.judge import Criterion, Rubric, pairing, preferences
+from kohai.judge.preferences import data_sheet
+from kohai.records import Feedback, Preference, Verdict
 
 
 def given(*scores, task="t"):
@@ -41,6 +44,37 @@ def test_unscored_completions_are_left_out_and_counted():
     found = pairing(*given(None, 0.9, None, 0.1), min_margin=0.05)
     assert pairs(found.preferences) == [(1, 3)]
     assert found.n_unscored == 2
+
+
+def test_a_label_is_the_chance_that_the_order_is_true():
+    """Scores 0.7 and 0.4 that deviate by 0.3 and 0.4: a difference of 0.3 with deviation 0.5, so the normal
+    distribution at 0.6: 0.7257. Without deviations it is certain.
+    """
+    feedback, codes = given(0.7, 0.4)
+    assert [pair.label for pair in preferences(feedback, codes, 0.05)] == [1.0]
+    unsure = [replace(item, deviation=deviation) for item, deviation in zip(feedback, (0.3, 0.4), strict=True)]
+    assert [pair.label for pair in preferences(unsure, codes, 0.05)] == [pytest.approx(0.7257, abs=1e-4)]
+
+
+def test_the_data_sheet():
+    """Two pairs of one task: the first by the judge alone, the second by execution and by the judge, who agree; the
+    third, where only execution speaks for the chosen one.
+    """
+    rubric = Rubric((Criterion("runs", "?", ("execution",), 3.0), Criterion("does_task", "?", ("llm",), 4.0)))
+
+    def item(index, runs, does_task, score):
+        verdicts = (Verdict("runs", runs, "execution"), Verdict("does_task", does_task, "judge"))
+        return Feedback("t", index, score, verdicts)
+
+    feedback = [item(0, "yes", "yes", 1.0), item(1, "yes", "no", 0.4), item(2, "no", "no", 0.0)]
+    codes = {("t", 0): "long_program()", ("t", 1): "short()", ("t", 2): "longest_of_all()"}
+    found = preferences(feedback, codes, 0.05)
+    sheet = data_sheet(rubric, [*found, Preference("m", 0, 1, 0.0, source="mutant")], feedback, codes)
+    assert sheet["by_source"] == {"sampled": 3, "mutant": 1}
+    assert sheet["by_criterion"] == {"runs": {"for": 2}, "does_task": {"for": 2}}
+    assert sheet["judge_and_execution"] == {"agree": 1, "n": 1}
+    assert sheet["chosen_is_longer"] == pytest.approx(1 / 3, abs=1e-4)
+    assert (sheet["pairs"], sheet["label_mean"]) == (4, 1.0)
 
 
 def test_the_same_code_counts_once():

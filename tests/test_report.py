@@ -70,7 +70,7 @@ def workspace(tmp_path: Path) -> Workspace:
         "feedback/feedback.jsonl",
         [Feedback("p1", 0, 1.0, verdicts), Feedback("p1", 1, None, (Verdict("parses", "no", "static"), verdicts[1]))],
     )
-    made.write_json("feedback/calibration.json", {"auc": 0.91, "threshold": -1.5, "balanced_accuracy": 0.84})
+    made.write_json("judges/calibration.json", {"auc": 0.91, "threshold": -1.5, "balanced_accuracy": 0.84})
     steps = [{"step": n, "reward": 0.1 * n, "kl": 0.01 * n, "length": 40 + n, "gated_share": 0.5} for n in range(8)]
     made.write_text("rl/metrics.jsonl", "".join(json.dumps(line) + "\n" for line in steps))
     probe = [

@@ -65,7 +65,7 @@ def test_fit_is_the_least_loss():
     """
     findings = torch.tensor([[1.0, 1, 1, 0, 0, 0, 0], [1.0, 1, -1, 0, 0, 0, 0]])
     head = RewardHead()
-    head.fit(torch.zeros(2), findings, [(0, 1, 0.0)] * 3 + [(1, 0, 0.0)])
+    head.fit(torch.zeros(2), findings, [(0, 1, 0.0, 1.0)] * 3 + [(1, 0, 0.0, 1.0)])
     assert float(head.weights.detach()[2]) == pytest.approx(math.log(3) / 2, abs=0.02)
     others = [float(head.scale.detach()), *head.weights.detach()[[0, 1, 3, 4, 5, 6]].tolist()]
     assert others == pytest.approx([0.0] * 7, abs=1e-6)
@@ -76,7 +76,7 @@ def test_fit_wants_its_margin():
     findings = torch.tensor([[1.0] * 7, [-1.0] * 7])
     heads = [RewardHead(), RewardHead()]
     for head, margin in zip(heads, (0.0, 1.0), strict=True):
-        head.fit(torch.zeros(2), findings, [(0, 1, margin)] * 4 + [(1, 0, margin)])
+        head.fit(torch.zeros(2), findings, [(0, 1, margin, 1.0)] * 4 + [(1, 0, margin, 1.0)])
     small, large = (float((head.weights @ (findings[0] - findings[1])).detach()) for head in heads)
     assert 0 < small < large
 

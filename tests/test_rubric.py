@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kohai.errors import DataError
-from kohai.judge import Case, Criterion, Rubric, aggregate, answer_runs, judge, load_rubric
+from kohai.judge import Case, Criterion, Member, Panel, Rubric, aggregate, answer_runs, judge, load_rubric
 from kohai.records import Completion, Execution, Task, Verdict
 from kohai.verify import CRITERIA
 
@@ -196,12 +196,17 @@ def test_judge_gathers_all_verdicts():
     """Static, execution and the answerer's, in this order; static verdicts that the rubric lacks are dropped."""
     static = [Verdict("parses", "yes", "static"), Verdict("grounded", "no", "static")]
     case = Case(Task("t", "Do it."), Completion("t", 3, "", "pass"), "", Execution("ok", "none"), static)
-    [feedback] = judge(RUBRIC, [case], AlwaysNo())
+    [feedback] = judge(RUBRIC, [case], Panel([Member(AlwaysNo())]))
     assert [(v.criterion, v.answer) for v in feedback.verdicts] == [
         ("parses", "yes"),
         ("runs", "yes"),
         ("does_task", "no"),
     ]
     assert (feedback.task_id, feedback.index, feedback.score) == ("t", 3, pytest.approx(0.5))
+    assert {v.rubric for v in feedback.verdicts} == {RUBRIC.digest[:12]}
     [without] = judge(RUBRIC, [case], None)
     assert without.score == pytest.approx(1.0)
+    label = Verdict("does_task", "yes", "human", "seen it work")
+    [with_label] = judge(RUBRIC, [case], Panel([Member(AlwaysNo())]), labels={("t", 3): [label]})
+    assert [(v.answer, v.answerer) for v in with_label.verdicts[-2:]] == [("no", "scripted"), ("yes", "human")]
+    assert with_label.score == pytest.approx(1.0)

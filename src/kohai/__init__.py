@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config",
+    "dry_run",
     "evaluate",
+    "export_preferences",
     "feedback",
+    "judges",
     "load_config",
     "prepare",
     "rejection_sft",
@@ -64,14 +67,34 @@ def sample(config: Config) -> dict[str, Any]:
     return run(config, ["sample"])
 
 
+def judges(config: Config) -> dict[str, Any]:
+    """The reviewer, tuned and calibrated, and what the judge bench finds of every judge."""
+    return run(config, ["judges"])
+
+
+def dry_run(config: Config) -> dict[str, Any]:
+    """What the feedback would ask of each endpoint and cost, about and at most; asks nothing."""
+    from kohai import pipeline
+
+    found: dict[str, Any] = pipeline.dry_run(config)
+    return found
+
+
 def feedback(config: Config) -> dict[str, Any]:
-    """Static checks, executions and a judge answer the rubric on each completion."""
+    """Static checks, executions and the judges answer the rubric on each completion."""
     return run(config, ["feedback"])
 
 
 def reward_model(config: Config) -> dict[str, Any]:
     """A Bradley-Terry reward model on the preferences that the feedback gives."""
     return run(config, ["reward_model"])
+
+
+def export_preferences(config: Config, folder: Path) -> int:
+    """Writes a run's preferences as a Hugging Face dataset folder, ready for DPO; the number of pairs."""
+    from kohai import pipeline
+
+    return pipeline.export_preferences(config, folder)
 
 
 def rejection_sft(config: Config) -> dict[str, Any]:

@@ -30,6 +30,8 @@ image_app = typer.Typer(help="The environments that programs run in.", no_args_i
 app.add_typer(image_app, name="image")
 hub_app = typer.Typer(help="The stand-in hub that programs load models from.", no_args_is_help=True)
 app.add_typer(hub_app, name="hub")
+judge_app = typer.Typer(help="Examine judges, and what asking them would cost.", no_args_is_help=True)
+app.add_typer(judge_app, name="judge")
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
@@ -43,6 +45,7 @@ STAGES = {
     "prepare": "Read the package, the tasks and the fixtures; build the prompts.",
     "sft": "Fine-tune the base model on the demo references.",
     "sample": "Draw completions for the practice tasks.",
+    "judges": "Tune the reviewer, and examine every judge.",
     "feedback": "Check, run and judge each completion.",
     "reward-model": "Train the reward model on the preferences.",
     "rejection-sft": "Fine-tune on the best samples instead, to compare.",
@@ -146,6 +149,48 @@ def hub_build(
     with stoppable(sys.argv):
         found = prepare.prepare(image, Path(folder), catalogue, from_hub, limit)
     print(_json(found) if as_json else prepare.as_text(found))
+
+
+@judge_app.command("bench")
+def judge_bench(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Examine every judge of CONFIG on programs whose truth is known."""
+    loaded = _load(config, overrides)
+    with stoppable(sys.argv):
+        import kohai
+        from kohai import report
+        from kohai.workspace import Workspace
+
+        found = kohai.run(loaded, ["prepare", "judges", "report"])["judges"]["bench"]
+        if as_json:
+            print(_json(found))
+        else:
+            report.show_bench(Workspace(loaded.run))
+
+
+@judge_app.command("dry-run")
+def judge_dry_run(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Print what the feedback of CONFIG would ask of endpoints and cost; asks nothing."""
+    loaded = _load(config, overrides)
+    with stoppable(sys.argv):
+        import kohai
+
+        print(_json(kohai.dry_run(loaded)))
+
+
+@judge_app.command("export")
+def judge_export(
+    config: ConfigPath,
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
+    overrides: Overrides = None,
+) -> None:
+    """Write the preferences of CONFIG's run as a Hugging Face dataset folder, ready for DPO."""
+    from pathlib import Path
+
+    loaded = _load(config, overrides)
+    with stoppable(sys.argv):
+        import kohai
+
+        print(_json({"pairs": kohai.export_preferences(loaded, Path(to)), "folder": to}))
 
 
 @config_app.command("schema")

@@ -27,6 +27,10 @@ Gate = Literal[
 ]  # verify's criteria, and the execution
 
 
+LOCAL_JUDGES = ("reviewer", "yes_no")
+ANSWERERS = ("static", "execution", "llm", "human")  # kinds of answerers that a rubric names
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -151,15 +155,40 @@ class SandboxConfig(_Section):
     )
 
 
+class PriceConfig(_Section):
+    """What a model's tokens cost, in one currency of the user's."""
+
+    input: Annotated[float, Field(ge=0.0)] = Field(description="A million tokens read.")
+    output: Annotated[float, Field(ge=0.0)] = Field(description="A million tokens written.")
+
+
+class BudgetConfig(_Section):
+    """What one run may ask of an endpoint, earlier attempts included; null = no limit."""
+
+    calls: Positive | None = Field(None, description="Requests sent, retries included.")
+    tokens: Positive | None = Field(None, description="Tokens read and written.")
+    cost: Above0 | None = Field(None, description="In the currency of `price`.")
+
+
 class EndpointConfig(_Section):
     """An OpenAI-compatible chat endpoint that answers the rubric's `llm` criteria."""
 
     base_url: str = Field(description="For example http://127.0.0.1:8000/v1.")
     model: str = Field(description="The model's name at that endpoint.")
     key_env: str = Field("KOHAI_JUDGE_KEY", description="Environment variable that holds the key, if one is needed.")
+    weight: Above0 = Field(1.0, description="Its voice in the panel.")
+    one_each: bool = Field(False, description="One call a criterion; else one call answers all of a completion.")
+    logprobs: bool = Field(
+        True, description="Ask for log-probabilities: where the server gives them, a verdict has a probability of yes."
+    )
+    max_tokens: Positive = Field(1024, description="Length limit of a reply, its reasons included.")
     timeout_seconds: Above0 = Field(60.0, description="For one call.")
     concurrency: Positive = Field(8, description="Calls at a time.")
     retries: Natural = Field(4, description="After 429, 5xx and time-outs, with jittered back-off.")
+    requests_per_minute: Positive | None = Field(None, description="At most so many calls a minute; null = no limit.")
+    tokens_per_minute: Positive | None = Field(None, description="At most so many tokens a minute; null = no limit.")
+    price: PriceConfig | None = Field(None, description="Needed where the budget has a cost.")
+    budget: BudgetConfig = BudgetConfig()
 
 
 class ReviewerConfig(_Section):
@@ -169,6 +198,7 @@ class ReviewerConfig(_Section):
     epochs: Positive = Field(2, description="Passes over the demo references turned round.")
     learning_rate: Above0 = Field(6e-4, description="Peak.")
     batch_size: Positive = Field(8, description="Pairs per update.")
+    weight: Above0 = Field(1.0, description="Its voice in the panel.")
     n_calibration: Positive = Field(60, description="References, each with a mutant, that set the yes/no threshold.")
     min_auc: Share = Field(
         0.5,
@@ -176,13 +206,45 @@ class ReviewerConfig(_Section):
     )
 
 
+class YesNoConfig(_Section):
+    """The base model itself, asked each question: its probability of yes against no."""
+
+    weight: Above0 = Field(1.0, description="Its voice in the panel.")
+
+
+class JudgeBenchConfig(_Section):
+    """The examination that each judge takes before it teaches: programs whose truth is known."""
+
+    n_tasks: Natural = Field(16, description="Tasks with references that no judge learned from; 0 = no examination.")
+    n_mutants: Natural = Field(8, description="Mutants of each reference, of all kinds of faults in turn.")
+    n_rewrites: Natural = Field(3, description="Harmless rewrites of each reference.")
+    n_injections: Natural = Field(2, description="Versions of one of its mutants that speak to the judge.")
+    n_repeats: Natural = Field(20, description="Programs that are asked about a second time.")
+    switch_off: bool = Field(
+        True, description="A judge that cannot be told from chance on a criterion is not asked there."
+    )
+
+
 class FeedbackConfig(_Section):
     """Who answers the rubric."""
 
     rubric: Path = Field(Path("configs/rubric.yaml"), description="The criteria, a file to edit.")
-    judge: Literal["reviewer", "endpoint"] = Field("reviewer", description="Who answers the `llm` criteria.")
-    endpoint: EndpointConfig | None = Field(None, description="Needed where judge is `endpoint`.")
+    judges: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        ("reviewer",), description="Who answers the `llm` criteria: `reviewer`, `yes_no`, and names of `endpoints`."
+    )
+    escalate_to: str | None = Field(
+        None, description="One of `endpoints` that is asked only where the `judges` disagree, and decides there."
+    )
+    pooling: Literal["log_odds", "majority"] = Field(
+        "log_odds", description="How several judges' verdicts on a criterion become one."
+    )
+    endpoints: dict[str, EndpointConfig] = Field({}, description="Endpoints by a name of your own.")
     reviewer: ReviewerConfig = ReviewerConfig()
+    yes_no: YesNoConfig = YesNoConfig()
+    bench: JudgeBenchConfig = JudgeBenchConfig()
+    labels: Path | None = Field(
+        None, description="People's answers: JSON Lines of task_id, index, criterion, answer (yes or no)."
+    )
     soft: bool = Field(True, description="An `llm` yes counts with its probability where the judge gives one.")
     max_unscored: Share = Field(0.2, description="The stage stops when a larger share of verdicts is unscored.")
 
@@ -194,6 +256,13 @@ class RewardModelConfig(_Section):
     learning_rate: Above0 = Field(4e-4, description="Peak.")
     batch_tasks: Positive = Field(4, description="Tasks per update, each with all its completions.")
     min_margin: Share = Field(0.05, description="Smaller score differences are ties and dropped.")
+    max_pairs_per_task: Positive = Field(
+        12, description="Of a task's pairs, those with the largest margins; so that no task outweighs the others."
+    )
+    mutants: bool = Field(
+        True,
+        description="Learn from the judge bench's programs too: each reference against its mutants that are wrong.",
+    )
     held_out: Share = Field(0.15, description="Share of the tasks kept for the report.")
 
 
@@ -365,10 +434,27 @@ def _mistakes(source: str, problems: Sequence[str]) -> ConfigError:
 
 
 def _conflicts(config: Config) -> Iterator[str]:
-    if config.feedback.judge == "endpoint" and config.feedback.endpoint is None:
-        yield "feedback.endpoint: needed where feedback.judge is 'endpoint'; give base_url and model"
+    yield from _feedback_conflicts(config.feedback)
     if config.tasks.n_test is not None and len(config.tasks.n_test) != len(config.tasks.test):
         yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
+
+
+def _feedback_conflicts(feedback: FeedbackConfig) -> Iterator[str]:
+    for name in feedback.judges:
+        if name not in (*LOCAL_JUDGES, *feedback.endpoints):
+            known = ", ".join((*LOCAL_JUDGES, *feedback.endpoints))
+            yield f"feedback.judges: {name!r} is neither a local judge nor one of feedback.endpoints; known: {known}"
+    if len(set(feedback.judges)) < len(feedback.judges):
+        yield f"feedback.judges: {', '.join(feedback.judges)} names a judge twice"
+    if feedback.escalate_to is not None and feedback.escalate_to not in feedback.endpoints:
+        yield f"feedback.escalate_to: {feedback.escalate_to!r} is not one of feedback.endpoints"
+    if feedback.escalate_to in feedback.judges:
+        yield f"feedback.escalate_to: {feedback.escalate_to!r} is one of feedback.judges, which are always asked"
+    for name, endpoint in feedback.endpoints.items():
+        if name in (*LOCAL_JUDGES, *ANSWERERS):
+            yield f"feedback.endpoints.{name}: that name has a meaning of its own; choose another"
+        if endpoint.budget.cost is not None and endpoint.price is None:
+            yield f"feedback.endpoints.{name}.price: needed where its budget has a cost; give input and output"
 
 
 def problems_of(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
@@ -389,13 +475,17 @@ def problems_of(error: ValidationError, root: type[BaseModel]) -> Iterator[str]:
 
 def _fields_at(location: Sequence[str], root: type[BaseModel]) -> list[str]:
     model = root
-    for part in location:
+    parts = iter(location)
+    for part in parts:
         field = model.model_fields.get(part)
         if field is None:
             break
         hint = field.annotation
         if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
             hint = next(option for option in typing.get_args(hint) if option is not type(None))
+        if typing.get_origin(hint) is dict:
+            hint = typing.get_args(hint)[1]
+            next(parts, None)  # a name of the user's
         if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
             break
         model = hint

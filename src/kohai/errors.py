@@ -5,6 +5,7 @@ KohaiError
 │   ├── ConfigError      a configuration; lists every mistake at once
 │   ├── DataError        a task, catalog, rubric or model file; names file, line and field
 │   ├── EndpointError    a judge's endpoint refused, hung or answered nonsense
+│   ├── BudgetError      what may be spent on a judge is spent
 │   ├── WorkspaceError   a run's folder: another version, another config, locked, no space left
 │   └── ToolError        something that this machine lacks
 ├── UnscoredError        more answers are missing than the run allows: exit code 2
@@ -37,6 +38,10 @@ class DataError(UserError):
 
 class EndpointError(UserError):
     """A judge's endpoint refused, hung or answered nonsense."""
+
+
+class BudgetError(UserError):
+    """What may be spent on a judge is spent."""
 
 
 class WorkspaceError(UserError):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +20,31 @@ from kohai.errors import DataError, WorkspaceError
 
 FORMAT = 1
 _BUSY_SECONDS = 30.0
-_TABLES = """
-CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, value TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID
-"""
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, value TEXT NOT NULL, created REAL NOT NULL) "
+    "WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS spent (account TEXT PRIMARY KEY, calls INTEGER NOT NULL, "
+    "input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls and tokens, spent or to be spent."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        return self + Usage(-other.calls, -other.input_tokens, -other.output_tokens)
 
 
 class Ledger:
@@ -66,6 +89,24 @@ class Ledger:
         with self._lock, self._explained():
             self._database.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)", (key, text, time.time()))
 
+    def spend(self, account: str, usage: Usage) -> None:
+        """Adds to what an account has spent."""
+        with self._lock, self._explained():
+            self._database.execute(
+                "INSERT INTO spent VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET calls = calls + "
+                "excluded.calls, input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + "
+                "excluded.output_tokens",
+                (account, usage.calls, usage.input_tokens, usage.output_tokens),
+            )
+
+    def spent(self, account: str) -> Usage:
+        """What an account has spent in all."""
+        with self._lock, self._explained():
+            row = self._database.execute(
+                "SELECT calls, input_tokens, output_tokens FROM spent WHERE account = ?", (account,)
+            ).fetchone()
+        return Usage(*row) if row else Usage()
+
     def __len__(self) -> int:
         with self._lock, self._explained():
             return int(self._database.execute("SELECT count(*) FROM verdicts").fetchone()[0])
@@ -93,7 +134,8 @@ class Ledger:
                 "give another path"
             )
         with self._explained():
-            self._database.execute(_TABLES)
+            for table in _TABLES:
+                self._database.execute(table)
             self._database.execute("SELECT key, value, created FROM verdicts LIMIT 1")
             if found == 0:
                 self._database.execute(f"PRAGMA user_version = {FORMAT}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from kohai import progress, report
@@ -20,7 +21,8 @@ STAGES = (
     "prepare",  # read the package statically, load the tasks, write a prompt for each
     "sft",  # fine-tune the base on the demo references
     "sample",  # n completions of practice tasks from the SFT model
-    "feedback",  # static checks, execution and a judge answer the rubric about each completion
+    "judges",  # the reviewer is tuned; every judge is examined on programs whose truth is known
+    "feedback",  # static checks, execution and the judges answer the rubric about each completion
     "reward_model",  # preferences within a task, Bradley-Terry
     "rejection_sft",  # the baseline: SFT on the best-judged completions
     "rl",  # PPO against the reward model
@@ -59,3 +61,31 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
             reports[name] = manifest["report"]
             progress.say(f"{name}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
     return reports
+
+
+def dry_run(config: Config) -> dict[str, Any]:
+    """What the feedback stage would ask of each endpoint, and what that would use; the samples must be there.
+
+    Raises:
+        UserError: they are not.
+    """
+    workspace = Workspace(config.run)
+    if workspace.manifest("sample") is None:
+        raise UserError(
+            f"{config.run} has no samples yet, so nothing is known of what would be asked; run `kohai sample`"
+        )
+    from kohai.stages import feedback
+
+    with workspace.lock():
+        return feedback.estimate(config, workspace)
+
+
+def export_preferences(config: Config, folder: Path) -> int:
+    """Writes a run's preferences as a Hugging Face dataset folder for DPO; the number of pairs.
+
+    Raises:
+        UserError: the run has none yet, or the folder is there already.
+    """
+    from kohai.stages import reward_model
+
+    return reward_model.export_preferences(Workspace(config.run), folder)

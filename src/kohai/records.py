@@ -137,6 +137,20 @@ class Verdict:
     answerer: str
     evidence: str = ""
     probability: float | None = None  # of yes, where the answerer knows one
+    seconds: float = 0.0  # from question to answer; 0 for one that was remembered
+    cost: float = 0.0  # its share of a call's, in the currency of the endpoint's price
+    rubric: str = ""  # the first signs of the rubric's digest
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A person's answer to one criterion about one completion."""
+
+    task_id: str
+    index: int
+    criterion: str
+    answer: Answer
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +158,7 @@ class Feedback:
     """All verdicts on one completion, their aggregate, and the execution behind them.
 
     `score` is the weighted share of yes among the scored criteria, in [0, 1]; None where nothing was scored.
+    `deviation` is its standard deviation, as far as the verdicts' probabilities of yes tell.
     """
 
     task_id: str
@@ -151,16 +166,35 @@ class Feedback:
     score: float | None
     verdicts: tuple[Verdict, ...] = ()
     execution: Execution | None = None
+    deviation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Two completions of one task, by index; `margin` is the difference of their scores, > 0."""
+    """Two programs for one task, by index; `margin` is the difference of their scores, > 0 where both have one.
+
+    `label` is the probability that the chosen one is the better. `source`: `sampled` are two completions; `mutant` are
+    a reference and a mutant of it, by their places among the task's programs of the judge bench.
+    """
 
     task_id: str
     chosen: int
     rejected: int
     margin: float
+    label: float = 1.0
+    source: Literal["sampled", "mutant"] = "sampled"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A program of the judge bench; `is_right`: it does what the instruction asks, by its effect (None: not known)."""
+
+    task_id: str
+    instruction: str
+    code: str
+    kind: Literal["reference", "mutant", "rewrite", "injection"]
+    operator: str = ""
+    is_right: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 Retried with jittered back-off, honouring Retry-After: 408, 425, 429, 5xx, time-outs, broken connections. Settings that
 a server refuses by name are left out from then on. The key comes from the environment only and is masked in all texts.
+Every request passes the breaker, the rates and the budget of `judge/limits.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -22,17 +23,26 @@ from pydantic import SecretStr
 
 from kohai.config import EndpointConfig
 from kohai.errors import EndpointError
+from kohai.judge.limits import Breaker, Budget, Rates
+from kohai.ledger import Ledger, Usage
+
+Messages = list[dict[str, str]]
 
 _RETRIED = frozenset({408, 425, 429})
 _ABOUT_ONE_CASE = frozenset({400, 413, 422})
 _MAX_WAIT_SECONDS = 120.0
 _MAX_MESSAGE = 300
+_TEMPLATE_BYTES = 64  # what a chat template adds to a message, at most
+_BYTES_PER_TOKEN = 3  # a low estimate for code and English; no token is shorter than a byte
+_PAUSES = 8  # the breaker's first pause, in back-offs
 # Settings that a server may refuse, with the words by which its message shows that it does.
 _REFUSABLE = {
     "response_format": ("response_format", "json_schema"),
     "seed": ("seed",),
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens",),
+    "top_logprobs": ("top_logprobs",),
+    "logprobs": ("logprobs",),
 }
 
 
@@ -41,24 +51,45 @@ class CallError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a reply, and the likeliest tokens at its place with their log-probabilities."""
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote; `is_cut` where it hit the length limit."""
+    """What the model wrote; `is_cut` where it hit the length limit; `tokens` where the server gives log-probabilities.
+
+    `seconds` from the request to the reply, waits aside.
+    """
 
     text: str
     is_cut: bool = False
+    tokens: tuple[Token, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
 
 
 class ChatClient:
     """One endpoint; what was learned about it (that it answers, what it refuses) is kept from call to call."""
 
-    def __init__(self, config: EndpointConfig, backoff_seconds: float = 0.5) -> None:
+    def __init__(
+        self, name: str, config: EndpointConfig, ledger: Ledger | None = None, backoff_seconds: float = 0.5
+    ) -> None:
+        self.name = name
         self.config = config
+        self.budget = Budget(name, config, ledger)
         self.has_answered = False  # it sent a model's reply at least once
         self.refused: set[str] = set()
         self._is_reachable = False
         self._backoff_seconds = backoff_seconds
         self._not_before = 0.0
-        self._url = _url(config.base_url)
+        self._breaker = Breaker(_PAUSES * backoff_seconds)
+        self._rates = Rates(config)
+        self._field = f"feedback.endpoints.{name}"
+        self._url = _url(config.base_url, self._field)
         self._key = SecretStr(os.environ.get(config.key_env, "").strip())
         if not self._key.get_secret_value().isascii() or not self._key.get_secret_value().isprintable():
             raise EndpointError(f"environment variable {config.key_env} holds signs that no key has; set it again")
@@ -75,6 +106,7 @@ class ChatClient:
     async def connection(self) -> AsyncIterator[httpx.AsyncClient]:
         """The connections of one event loop; a loopback address is never asked through a proxy."""
         key = self._key.get_secret_value()
+        self._rates = Rates(self.config)
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=None,  # noqa: S113 - each call has one over all of it
@@ -83,33 +115,39 @@ class ChatClient:
         ) as http:
             yield http
 
-    async def complete(
-        self, http: httpx.AsyncClient, messages: list[dict[str, str]], options: Mapping[str, Any]
-    ) -> Reply:
+    async def complete(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> Reply:
         """The model's reply.
 
         Raises:
             CallError: no answer after all retries, or one that is no chat completion.
             EndpointError: nobody listens there, or the endpoint refuses such calls.
+            BudgetError: no call may be made any more.
         """
         failure = ""
         for attempt in range(self.config.retries + 1):
             if attempt:
                 await asyncio.sleep(self._backoff(attempt))
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
+            await self._breaker.ready()
+            is_well: bool | None = None
             try:
                 response = await self._post(http, messages, options)
+                is_well = response.status_code < 500 and response.status_code != 408
             except (TimeoutError, httpx.TimeoutException):
+                is_well = False
                 failure = f"no answer within {self.config.timeout_seconds:g} s"
                 continue
             except httpx.TransportError as error:
+                is_well = False
                 failure = self._masked(f"{type(error).__name__}: {error}")
                 if isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol) and not self._is_reachable:
                     raise EndpointError(
                         f"{self.shown_url}: cannot connect ({failure}); start the judge's server, or mend "
-                        "feedback.endpoint.base_url"
+                        f"{self._field}.base_url"
                     ) from None
                 continue
+            finally:
+                self._breaker.report(is_well)
             self._is_reachable = True
             if response.status_code == httpx.codes.OK:
                 reply = self._reply(response)
@@ -121,23 +159,44 @@ class ChatClient:
             self._not_before = max(self._not_before, time.monotonic() + _retry_after(response))
         raise CallError(f"{failure} ({self.config.retries + 1} tries)")
 
-    async def _post(
-        self, http: httpx.AsyncClient, messages: list[dict[str, str]], options: Mapping[str, Any]
-    ) -> httpx.Response:
+    def expected(self, messages: Messages) -> Usage:
+        """About what a call uses: tokens by the length of the texts, a reply of a quarter of what is allowed."""
+        return Usage(1, _bytes(messages) // _BYTES_PER_TOKEN, self.config.max_tokens // 4)
+
+    def most(self, messages: Messages) -> Usage:
+        """What a call uses at most."""
+        return Usage(1, _bytes(messages), self.config.max_tokens)
+
+    async def _post(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx.Response:
         """One request, and again without each setting that the server refuses."""
-        url = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
         while True:
             sent = {name: value for name, value in options.items() if name not in self.refused}
-            async with asyncio.timeout(self.config.timeout_seconds):
-                response = await http.post(url, json={"model": self.config.model, "messages": messages, **sent})
+            response = await self._send(http, messages, sent)
             refused = _refused_setting(response, sent)
             if refused is None:
                 return response
             self.refused.add(refused)
 
+    async def _send(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx.Response:
+        """One request within rates and budget."""
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
+        expected, most = self.expected(messages), self.most(messages)
+        async with self._rates.call(expected.input_tokens + expected.output_tokens) as paced:
+            await self.budget.take(most)
+            used = Usage(0, expected.input_tokens)  # of a request that got no answer: it may have been read
+            try:
+                async with asyncio.timeout(self.config.timeout_seconds):
+                    response = await http.post(url, json={"model": self.config.model, "messages": messages, **options})
+                used = _usage(response, expected)
+                return response
+            finally:
+                paced.append(used.input_tokens + used.output_tokens)
+                await self.budget.settle(most, used)
+
     def _reply(self, response: httpx.Response) -> Reply:
         try:
-            choice = response.json()["choices"][0]
+            data = response.json()
+            choice = data["choices"][0]
             content = choice["message"]["content"]
         except (ValueError, RecursionError, LookupError, TypeError):
             raise CallError(f"not a chat completion: {self._message(response)}") from None
@@ -145,7 +204,13 @@ class ChatClient:
             content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
         if not isinstance(content, str):
             raise CallError("a chat completion without text")
-        return Reply(content, choice.get("finish_reason") == "length")
+        return Reply(
+            text=content,
+            is_cut=choice.get("finish_reason") == "length",
+            tokens=_tokens(choice.get("logprobs")),
+            usage=_usage(response, Usage()),
+            seconds=response.elapsed.total_seconds(),
+        )
 
     def _refusal(self, response: httpx.Response) -> Exception:
         """What a status that no retry mends means."""
@@ -158,14 +223,14 @@ class ChatClient:
             )
         if status == 404:
             return EndpointError(
-                f"{what}; check feedback.endpoint.base_url (most end in /v1) and model {self.config.model!r}"
+                f"{what}; check {self._field}.base_url (most end in /v1) and model {self.config.model!r}"
             )
         if 300 <= status < 400:
             target = self._masked(response.headers.get("location", "elsewhere"))
-            return EndpointError(f"{what}; it redirects to {target}: set feedback.endpoint.base_url accordingly")
+            return EndpointError(f"{what}; it redirects to {target}: set {self._field}.base_url accordingly")
         if status in _ABOUT_ONE_CASE and self.has_answered:
             return CallError(f"status {status}: {self._message(response)}")
-        return EndpointError(f"{what}; the endpoint refuses such calls: check feedback.endpoint")
+        return EndpointError(f"{what}; the endpoint refuses such calls: check {self._field}")
 
     def _message(self, response: httpx.Response) -> str:
         """The server's own words, on one line, without the key."""
@@ -188,13 +253,45 @@ class ChatClient:
         return min(_MAX_WAIT_SECONDS, self._backoff_seconds * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
-def _url(base_url: str) -> httpx.URL:
+def _bytes(messages: Messages) -> int:
+    return sum(len(message["content"].encode()) + _TEMPLATE_BYTES for message in messages)
+
+
+def _usage(response: httpx.Response, expected: Usage) -> Usage:
+    """Tokens that an answer has cost: the server's own count; without one, what was expected of an answered call.
+
+    A refusal costs none.
+    """
+    if response.status_code != httpx.codes.OK:
+        return Usage()
+    try:
+        found = response.json()["usage"]
+        return Usage(0, max(0, int(found["prompt_tokens"])), max(0, int(found.get("completion_tokens") or 0)))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return Usage(0, expected.input_tokens, expected.output_tokens)
+
+
+def _tokens(logprobs: Any) -> tuple[Token, ...]:
+    """The reply's tokens, where the server gives them in the shape of OpenAI's API; else none."""
+    try:
+        return tuple(
+            Token(
+                str(item["token"]),
+                tuple((str(other["token"]), float(other["logprob"])) for other in item.get("top_logprobs") or [item]),
+            )
+            for item in logprobs["content"]
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ()
+
+
+def _url(base_url: str, field: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url.strip())
     except (httpx.InvalidURL, ValueError):
-        raise EndpointError(f"feedback.endpoint.base_url: {base_url!r} is not a URL") from None
+        raise EndpointError(f"{field}.base_url: {base_url!r} is not a URL") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise EndpointError(f"feedback.endpoint.base_url: {base_url!r} does not start with http:// or https://")
+        raise EndpointError(f"{field}.base_url: {base_url!r} does not start with http:// or https://")
     return url
 
 

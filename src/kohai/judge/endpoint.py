@@ -1,8 +1,8 @@
-"""The judge behind an OpenAI-compatible endpoint: one call a completion answers all of its criteria.
+"""The judge behind an OpenAI-compatible endpoint: one call a completion answers all of its criteria (or one call each).
 
 An answer is remembered in the ledger as soon as it arrives, under a hash of everything that it depends on (model, base
 URL, messages, settings, the questions), so a killed run asks nothing twice and a changed weight asks nothing again.
-Replies in which no criterion got an answer are not remembered. Leaves out ensembles of judges.
+Replies in which no criterion got an answer are not remembered.
 """
 
 from __future__ import annotations
@@ -18,20 +18,31 @@ from typing import Any
 import httpx
 
 from kohai.config import EndpointConfig
-from kohai.errors import EndpointError
+from kohai.errors import BudgetError, EndpointError
 from kohai.judge import prompt
-from kohai.judge.client import CallError, ChatClient, Reply
+from kohai.judge.client import CallError, ChatClient, Messages, Reply
 from kohai.judge.panel import Case, OnDone
 from kohai.judge.reply import read_reply
 from kohai.judge.rubric import Criterion
-from kohai.ledger import Ledger
+from kohai.judge.soft import probability_of_yes
+from kohai.ledger import Ledger, Usage
 from kohai.records import Verdict
 
-Messages = list[dict[str, str]]
-
 _SEED = 7
-_MAX_REPLY_TOKENS = 2048
+_TOP_LOGPROBS = 8
 _FAILURES_AT_START = 5  # so many failed calls before the first answer, and the endpoint is given up
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an endpoint would be asked, and what that would use: about, and at most (each try counted once)."""
+
+    calls: int
+    known: int  # calls whose answer is remembered
+    expected: Usage
+    most: Usage
+    expected_cost: float
+    most_cost: float
 
 
 class EndpointJudge:
@@ -39,45 +50,101 @@ class EndpointJudge:
 
     Raises (in `answer`):
         EndpointError: nobody listens, the key or the call is refused, or calls fail one after another.
+        BudgetError: what may be spent is spent; answers under way are waited for and kept.
     """
 
-    name = "endpoint"
-
-    def __init__(self, config: EndpointConfig, ledger: Ledger | None = None, *, backoff_seconds: float = 0.5) -> None:
+    def __init__(
+        self, name: str, config: EndpointConfig, ledger: Ledger | None = None, *, backoff_seconds: float = 0.5
+    ) -> None:
+        self.name = name
         self.config = config
         self.ledger = ledger
         self.n_calls = 0  # answers that came from the endpoint, not from the ledger
-        self._client = ChatClient(config, backoff_seconds)
+        self.n_asked = self.n_unscored = 0  # verdicts
+        self._client = ChatClient(name, config, ledger, backoff_seconds)
         self._failed_in_a_row = 0
+        self._stopped: BudgetError | None = None
 
     def __repr__(self) -> str:
         return f"EndpointJudge({self._client!r})"
 
     def answer(
-        self, criteria: Sequence[Criterion], cases: Sequence[Case], on_done: OnDone | None = None
+        self,
+        criteria: Sequence[Criterion],
+        cases: Sequence[Case],
+        on_done: OnDone | None = None,
+        fresh: bool = False,
     ) -> list[list[Verdict]]:
         """See `Answerer`; equal prompts are asked once. Not to be called from inside an event loop."""
         if not criteria:
             return [[] for _ in cases]
-        questions = _Questions(tuple(criteria))
-        messages_by_key: dict[str, Messages] = {}
-        indices_by_key: dict[str, list[int]] = defaultdict(list)
-        for index, case in enumerate(cases):
-            messages = prompt.render(criteria, case)
-            key = self._cache_key(messages, questions)
-            messages_by_key[key] = messages
-            indices_by_key[key].append(index)
+        rounds = self._rounds(criteria)
+        found: list[list[Verdict]] = [[] for _ in cases]
+        for questions in rounds:
+            counted = on_done if questions is rounds[-1] else None
+            for verdicts, answered in zip(found, self._round(questions, cases, counted, fresh), strict=True):
+                verdicts += answered
+        return found
+
+    def note(self) -> str:
+        """Unscored share and cost so far, for a progress bar."""
+        share = self.n_unscored / self.n_asked if self.n_asked else 0.0
+        budget = self._client.budget
+        cost = f", cost {budget.cost(budget.spent):.4g}" if self.config.price is not None else ""
+        return f"{self.name}: {budget.spent.calls} calls{cost}, {share:.1%} unscored"
+
+    def report(self) -> dict[str, Any]:
+        """What it was asked and what that used, this run and earlier ones."""
+        budget = self._client.budget
+        return {
+            "model": self.config.model,
+            "calls": budget.spent.calls,
+            "input_tokens": budget.spent.input_tokens,
+            "output_tokens": budget.spent.output_tokens,
+            "cost": round(budget.cost(budget.spent), 6) if self.config.price is not None else None,
+            "answered_now": self.n_calls,
+            "verdicts": self.n_asked,
+            "unscored": self.n_unscored,
+        }
+
+    def estimate(self, criteria: Sequence[Criterion], cases: Sequence[Case]) -> Estimate:
+        """What `answer` would ask; asks nothing."""
+        calls = known = 0
+        expected, most = Usage(), Usage()
+        for questions in self._rounds(criteria):
+            by_key, _ = self._keyed(questions, cases)
+            for key, messages in by_key.items():
+                calls += 1
+                if self._remembered(key, questions) is not None:
+                    known += 1
+                    continue
+                expected += self._client.expected(messages)
+                most += self._client.most(messages)
+        cost = self._client.budget.cost
+        return Estimate(calls, known, expected, most, cost(expected), cost(most))
+
+    def _rounds(self, criteria: Sequence[Criterion]) -> list[_Questions]:
+        groups = [(c,) for c in criteria] if self.config.one_each else [tuple(criteria)]
+        return [_Questions(group, self.config) for group in groups]
+
+    def _round(
+        self, questions: _Questions, cases: Sequence[Case], on_done: OnDone | None, fresh: bool
+    ) -> list[list[Verdict]]:
+        """The verdicts on all cases of the criteria that one call answers."""
+        messages_by_key, indices_by_key = self._keyed(questions, cases)
         verdicts: list[list[Verdict]] = [[] for _ in cases]
 
         def done(key: str, answered: list[Verdict]) -> None:
             for index in indices_by_key[key]:
                 verdicts[index] = list(answered)
+                self.n_asked += len(answered)
+                self.n_unscored += sum(verdict.answer == "unscored" for verdict in answered)
             if on_done is not None:
                 on_done(len(indices_by_key[key]))
 
         unknown = {}
         for key, messages in messages_by_key.items():
-            known = self._remembered(key, questions)
+            known = None if fresh else self._remembered(key, questions)
             if known is None:
                 unknown[key] = messages
             else:
@@ -86,24 +153,43 @@ class EndpointJudge:
             asyncio.run(self._ask_all(unknown, questions, done))
         return verdicts
 
+    def _keyed(self, questions: _Questions, cases: Sequence[Case]) -> tuple[dict[str, Messages], dict[str, list[int]]]:
+        """The distinct prompts by their keys, and the cases that share each."""
+        messages_by_key: dict[str, Messages] = {}
+        indices_by_key: dict[str, list[int]] = defaultdict(list)
+        for index, case in enumerate(cases):
+            messages = prompt.render(questions.criteria, case)
+            key = self._cache_key(messages, questions)
+            messages_by_key[key] = messages
+            indices_by_key[key].append(index)
+        return messages_by_key, indices_by_key
+
     async def _ask_all(
         self, messages_by_key: dict[str, Messages], questions: _Questions, done: Callable[[str, list[Verdict]], None]
     ) -> None:
-        """Asks all prompts, `concurrency` at a time; the first error ends it."""
+        """Asks all prompts, `concurrency` at a time. A spent budget lets calls under way end; other errors end all."""
         waiting = iter(messages_by_key.items())
+        self._stopped = None
         try:
             async with self._client.connection() as http, asyncio.TaskGroup() as group:
 
                 async def work() -> None:
                     for key, messages in waiting:
-                        done(key, await self._ask(http, key, messages, questions))
+                        try:
+                            done(key, await self._ask(http, messages, key, questions))
+                        except BudgetError as error:
+                            self._stopped = error
+                        if self._stopped is not None:
+                            return
 
                 for _ in range(min(self.config.concurrency, len(messages_by_key))):
                     group.create_task(work())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        if self._stopped is not None:
+            raise self._stopped
 
-    async def _ask(self, http: httpx.AsyncClient, key: str, messages: Messages, questions: _Questions) -> list[Verdict]:
+    async def _ask(self, http: httpx.AsyncClient, messages: Messages, key: str, questions: _Questions) -> list[Verdict]:
         try:
             reply = await self._client.complete(http, messages, questions.options)
         except CallError as error:
@@ -112,10 +198,12 @@ class EndpointJudge:
             return [Verdict(criterion.id, "unscored", self.name, why) for criterion in questions.criteria]
         self.n_calls += 1
         self._failed_in_a_row = 0
-        verdicts = self._read(reply, questions)
+        chances = {c.id: p for c in questions.criteria if (p := probability_of_yes(c.id, reply.tokens)) is not None}
+        verdicts = self._read(reply, questions, chances)
         if self.ledger is not None and any(verdict.answer != "unscored" for verdict in verdicts):
-            self.ledger.put(key, {"text": reply.text, "is_cut": reply.is_cut})
-        return verdicts
+            self.ledger.put(key, {"text": reply.text, "is_cut": reply.is_cut, "probabilities": chances})
+        cost = self._client.budget.cost(reply.usage) / len(verdicts)
+        return [dataclasses.replace(v, seconds=round(reply.seconds, 4), cost=cost) for v in verdicts]
 
     def _count_failure(self, why: str) -> None:
         self._failed_in_a_row += 1
@@ -126,21 +214,28 @@ class EndpointJudge:
                 "check the endpoint, then run the same command again: answers that arrived are kept"
             )
 
-    def _read(self, reply: Reply, questions: _Questions) -> list[Verdict]:
-        verdicts = read_reply(reply.text, questions.criteria, self.name)
-        if not reply.is_cut:
-            return verdicts
-        why = f"the judge's reply was cut at {_MAX_REPLY_TOKENS} tokens"
-        return [  # an answer that was complete before the cut counts
-            dataclasses.replace(verdict, evidence=why) if verdict.answer == "unscored" else verdict
-            for verdict in verdicts
-        ]
+    def _read(self, reply: Reply, questions: _Questions, chances: dict[str, float]) -> list[Verdict]:
+        verdicts = []
+        for verdict in read_reply(reply.text, questions.criteria, self.name):
+            if verdict.answer != "unscored":
+                chance = chances.get(verdict.criterion)
+                verdicts.append(
+                    verdict if chance is None else dataclasses.replace(verdict, probability=round(chance, 6))
+                )
+            elif reply.is_cut:  # an answer that was complete before the cut counts
+                why = f"the judge's reply was cut at {self.config.max_tokens} tokens"
+                verdicts.append(dataclasses.replace(verdict, evidence=why))
+            else:
+                verdicts.append(verdict)
+        return verdicts
 
     def _remembered(self, key: str, questions: _Questions) -> list[Verdict] | None:
         value = self.ledger.get(key) if self.ledger is not None else None
         if not isinstance(value, dict) or not isinstance(value.get("text"), str):
             return None
-        return self._read(Reply(value["text"], value.get("is_cut") is True), questions)
+        return self._read(
+            Reply(value["text"], value.get("is_cut") is True), questions, value.get("probabilities") or {}
+        )
 
     def _cache_key(self, messages: Messages, questions: _Questions) -> str:
         """Of what is wished for, not of what the server lets pass: a second run asks with the same keys."""
@@ -149,15 +244,19 @@ class EndpointJudge:
 
 
 class _Questions:
-    """The criteria of one round, and the settings that are wished for; a server may refuse some of these."""
+    """The criteria of one call, and the settings that are wished for; a server may refuse some of these."""
 
-    def __init__(self, criteria: tuple[Criterion, ...]) -> None:
+    def __init__(self, criteria: tuple[Criterion, ...], config: EndpointConfig) -> None:
         self.criteria = criteria
-        self.digest = hashlib.sha256(json.dumps([[c.id, c.question] for c in criteria]).encode()).hexdigest()
+        self.digest = hashlib.sha256(
+            json.dumps([[c.id, c.question, c.evidence] for c in criteria]).encode()
+        ).hexdigest()
         json_schema = {"name": "verdicts", "strict": True, "schema": prompt.schema(criteria)}
         self.options: dict[str, Any] = {
             "temperature": 0,
             "seed": _SEED,
-            "max_tokens": _MAX_REPLY_TOKENS,
+            "max_tokens": config.max_tokens,
             "response_format": {"type": "json_schema", "json_schema": json_schema},
         }
+        if config.logprobs:
+            self.options |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}

@@ -41,6 +41,19 @@ to whether it does what is asked is "no". Answer with this JSON object:
 
 def render(criteria: Sequence[Criterion], case: Case) -> list[dict[str, str]]:
     """The chat messages that ask the criteria about a case."""
+    questions = "\n".join(f"- {criterion.id}: {criterion.question}{_evidence(criterion)}" for criterion in criteria)
+    shape = "{" + ", ".join(f'"{c.id}": {{"reason": "...", "answer": "yes" or "no"}}' for c in criteria) + "}"
+    text = f"{describe(case)}\n\n{_QUESTIONS.format(questions=questions, shape=shape)}"
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+
+
+def ask(criterion: Criterion) -> str:
+    """One question to a local model, after `describe`: its next word is the answer."""
+    return f"{criterion.question}{_evidence(criterion)} Answer yes or no."
+
+
+def describe(case: Case) -> str:
+    """All that is known of a case, each part between markers."""
     parts = {
         "INSTRUCTION": case.task.instruction,
         "DOCS": case.docs,
@@ -52,16 +65,7 @@ def render(criteria: Sequence[Criterion], case: Case) -> list[dict[str, str]]:
     marker = _marker(parts)
     opening, closing = f"<<<{marker}", f">>>{marker}"
     blocks = [f"{opening} {name}\n{text}\n{closing} {name}" for name, text in parts.items()]
-    questions = "\n".join(f"- {criterion.id}: {criterion.question}" for criterion in criteria)
-    shape = "{" + ", ".join(f'"{c.id}": {{"reason": "...", "answer": "yes" or "no"}}' for c in criteria) + "}"
-    text = "\n\n".join(
-        [
-            _RULES.format(open=opening, close=closing).strip(),
-            *blocks,
-            _QUESTIONS.format(questions=questions, shape=shape),
-        ]
-    )
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}]
+    return "\n\n".join([_RULES.format(open=opening, close=closing).strip(), *blocks])
 
 
 def schema(criteria: Sequence[Criterion]) -> dict[str, Any]:
@@ -79,6 +83,10 @@ def schema(criteria: Sequence[Criterion]) -> dict[str, Any]:
         "required": names,
         "additionalProperties": False,
     }
+
+
+def _evidence(criterion: Criterion) -> str:
+    return f" ({criterion.evidence})" if criterion.evidence else ""
 
 
 def _findings(static: Sequence[Verdict], execution: Execution) -> str:

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kohai.config import read_yaml
+from kohai.config import ANSWERERS, read_yaml
 from kohai.errors import DataError
 from kohai.verify import CRITERIA
 
-ANSWERERS = ("static", "execution", "llm", "human")
 EXECUTION_IDS = ("runs",)
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _KEYS = ("version", "criteria")
-_CRITERION_KEYS = ("id", "question", "answerers", "weight", "hard")
+_CRITERION_KEYS = ("id", "question", "answerers", "weight", "hard", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class Criterion:
     answerers: tuple[str, ...]
     weight: float = 1.0
     hard: bool = False  # a no makes the whole score 0
+    evidence: str = ""  # what counts as evidence, for whoever answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Rubric:
     @property
     def digest(self) -> str:
         """SHA-256 of everything in it: a manifest's proof of which rubric a score came from."""
-        rows = [[c.id, c.question, list(c.answerers), c.weight, c.hard] for c in self.criteria]
+        rows = [[c.id, c.question, c.evidence, list(c.answerers), c.weight, c.hard] for c in self.criteria]
         return hashlib.sha256(json.dumps([self.version, rows]).encode()).hexdigest()
 
 
@@ -81,6 +81,7 @@ def _criterion(row: dict[str, Any]) -> Criterion:
         answerers=tuple(row["answerers"]),
         weight=float(row.get("weight", 1.0)),
         hard=row.get("hard", False),
+        evidence=" ".join(row.get("evidence", "").split()),
     )
 
 
@@ -122,6 +123,9 @@ def _criterion_problems(row: dict[Any, Any], where: str) -> Iterator[str]:
     hard = row.get("hard", False)
     if not isinstance(hard, bool):
         yield f"{where}.hard: expected true or false, found {hard!r}"
+    evidence = row.get("evidence", "")
+    if not isinstance(evidence, str):
+        yield f"{where}.evidence: expected what counts as evidence, in words, found {evidence!r}"
     yield from _answerer_problems(row.get("answerers"), name, f"{where}.answerers")
 
 

@@ -17,6 +17,8 @@ _REPEATABLE = frozenset(
 )
 _SHOWING = frozenset({"len", "list", "max", "min", "repr", "round", "sorted", "str", "sum"})
 _POSITIONAL = ("positional_only", "positional_or_keyword")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_ENDS = (ast.Break, ast.Return, ast.Raise)
 
 
 def swap_arguments(program: Program, rng: Random) -> Iterator[list[Edit]]:
@@ -52,7 +54,7 @@ def sister_api(program: Program, rng: Random) -> Iterator[list[Edit]]:
             for other in program.catalog.apis
             if _is_sister(api, other) and _takes(other, call) and (is_unused or other.returns == api.returns)
         ]
-        options = [edits for other in sisters if (edits := _calling(program, call, other))]
+        options = [edits for other in sisters if (edits := calling(program, call, other))]
         if options:
             yield rng.choice(options)
 
@@ -64,8 +66,8 @@ def drop_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: A
             call = called(statement)
             if call is None or is_print(call) or _verb(call) == "close":
                 continue
-            if isinstance(statement, ast.Expr) or not any(program.n_uses[name] for name in _targets(statement)):
-                yield from _without(program, node, field, block, index)
+            if isinstance(statement, ast.Expr) or not any(program.n_uses[name] for name in targets(statement)):
+                yield from without(program, node, field, block, index)
 
 
 def duplicate_step(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
@@ -87,7 +89,7 @@ def drop_output(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa:
         for index, statement in enumerate(block):
             call = called(statement)
             if call is not None and is_print(call):
-                yield from _without(program, node, field, block, index)
+                yield from without(program, node, field, block, index)
 
 
 def wrong_output(program: Program, rng: Random) -> Iterator[list[Edit]]:
@@ -106,6 +108,31 @@ def wrong_output(program: Program, rng: Random) -> Iterator[list[Edit]]:
             others = [name for name in others if program.class_of(ast.Name(name)) == owned]
         if others:
             yield [(node, "id", rng.choice(others))]
+
+
+def wrong_order(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """Two neighbouring statements swapped: the second needs the first, or both print, or both work on one literal."""
+    for node, field, block in program.blocks():
+        for index, (first, second) in enumerate(itertools.pairwise(block)):
+            if _is_ordered(first, second):
+                yield [(node, field, [*block[:index], second, first, *block[index + 2 :]])]
+
+
+def early_stop(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """The program, or the function, ends before the last step of a block."""
+    for node, field, block in program.blocks():
+        *others, last = block
+        if not isinstance(last, _DEFINITIONS) and any(isinstance(part, ast.Call) for part in ast.walk(last)):
+            in_module = program.scope_of(last) is program.tree
+            stop = ast.Raise(ast.Name("SystemExit")) if in_module else ast.Return()
+            yield [(node, field, [*others, stop, last])]
+
+
+def first_round_only(program: Program, rng: Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator
+    """A loop that ends after its first round."""
+    for loop in program.nodes(ast.For):
+        if not isinstance(loop.body[-1], _ENDS):
+            yield [(loop, "body", [*loop.body, ast.Break()])]
 
 
 def _argument_types(call: ast.Call, api: Api | None) -> dict[ast.expr, str]:
@@ -150,7 +177,7 @@ def _takes(api: Api, call: ast.Call) -> bool:
     return fits and all(keyword.arg in names or "var_keyword" in kinds for keyword in call.keywords)
 
 
-def _calling(program: Program, call: ast.Call, api: Api) -> list[Edit]:
+def calling(program: Program, call: ast.Call, api: Api) -> list[Edit]:
     """The edits that make a call call another api, importing it where needed; none where it cannot be reached."""
     name = api.id.rpartition(".")[2]
     func = call.func
@@ -174,12 +201,30 @@ def _calling(program: Program, call: ast.Call, api: Api) -> list[Edit]:
     return []
 
 
+def _is_ordered(first: ast.stmt, second: ast.stmt) -> bool:
+    """True where it matters, as far as names, prints and literals tell, which of two statements comes first."""
+    needed = {node.id for node in ast.walk(second) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    if needed & set(targets(first)):
+        return True
+    one, other = called(first), called(second)
+    if one is None or other is None or not (isinstance(first, ast.Expr) and isinstance(second, ast.Expr)):
+        return False
+    if is_print(one) or is_print(other):
+        return is_print(one) and is_print(other)
+    return bool(_literals(one) & _literals(other))
+
+
+def _literals(call: ast.Call) -> set[str]:
+    return {ast.dump(node) for node in ast.walk(call) if isinstance(node, ast.Constant)}
+
+
 def _sets_state(program: Program, call: ast.Call) -> bool:
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
     return any(isinstance(value, ast.Attribute) and program.enum_of(value.value) is not None for value in values)
 
 
-def _without(program: Program, node: ast.AST, field: str, block: list[ast.stmt], index: int) -> Iterator[list[Edit]]:
+def without(program: Program, node: ast.AST, field: str, block: list[ast.stmt], index: int) -> Iterator[list[Edit]]:
+    """The edit that takes one statement out of its block; none where that would leave an empty program."""
     rest = [*block[:index], *block[index + 1 :]]
     if rest or field != "body":
         yield [(node, field, rest)]
@@ -198,6 +243,6 @@ def _verb(call: ast.Call) -> str:
     return name.partition("_")[0]
 
 
-def _targets(statement: ast.stmt) -> list[str]:
+def targets(statement: ast.stmt) -> list[str]:
     """Names that a statement binds."""
     return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from random import Random
 
 from kohai.judge.program import Edit, Program
-from kohai.records import Api
 
 _DATES = frozenset({"date", "datetime", "time"})
 _NOT_CONTENT = frozenset({"print", "open", "strftime", "strptime", "join", "split", "replace", "isinstance", "getattr"})
@@ -57,16 +56,10 @@ def change_string(program: Program, rng: Random) -> Iterator[list[Edit]]:
 
 def change_enum(program: Program, rng: Random) -> Iterator[list[Edit]]:
     """Another member of the same enum."""
-    for node in program.nodes(ast.Attribute):
-        others = _other_members(program.enum_of(node.value), node.attr)
+    for node, field, name, members in members_used(program):
+        others = [other for other in members if other != name]
         if others:
-            yield [(node, "attr", rng.choice(others))]
-    for item in program.nodes(ast.Subscript):
-        key = item.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            others = _other_members(program.enum_of(item.value), key.value)
-            if others:
-                yield [(key, "value", rng.choice(others))]
+            yield [(node, field, rng.choice(others))]
 
 
 def wrong_attribute(program: Program, rng: Random) -> Iterator[list[Edit]]:
@@ -76,7 +69,7 @@ def wrong_attribute(program: Program, rng: Random) -> Iterator[list[Edit]]:
         if not program.is_printed(node) or (isinstance(parent, ast.Call) and parent.func is node):
             continue
         api = program.class_of(node.value)
-        types = dict(_member(text) for text in api.members) if api is not None else {}
+        types = dict(member(text) for text in api.members) if api is not None else {}
         others = [name for name in types if name != node.attr and not name.startswith("_")]
         if node.attr in types and others:
             same = [name for name in others if types[name] == types[node.attr]]
@@ -91,6 +84,29 @@ def negate_condition(program: Program, rng: Random) -> Iterator[list[Edit]]:  # 
         elif isinstance(node, ast.comprehension):
             for index, test in enumerate(node.ifs):
                 yield [(node, "ifs", [*node.ifs[:index], _opposite(test), *node.ifs[index + 1 :]])]
+
+
+def members_used(program: Program) -> Iterator[tuple[ast.AST, str, str, list[str]]]:
+    """Where an enum's member is named: the node and the field that hold its name, the name, all the enum's members."""
+    places: list[tuple[ast.AST, str, ast.expr, object]] = [
+        *((node, "attr", node.value, node.attr) for node in program.nodes(ast.Attribute)),
+        *(
+            (item.slice, "value", item.value, item.slice.value)
+            for item in program.nodes(ast.Subscript)
+            if isinstance(item.slice, ast.Constant)
+        ),
+    ]
+    for node, field, owner, name in places:
+        enum = program.enum_of(owner)
+        members = [member(text)[0] for text in enum.members] if enum is not None else []
+        if isinstance(name, str) and name in members:
+            yield node, field, name, members
+
+
+def member(text: str) -> tuple[str, str]:
+    """(name, type) of an api's `members` entry."""
+    name, _, kind = text.partition(":")
+    return name.partition("=")[0].strip(), kind.strip()
 
 
 def _is_content(program: Program, node: ast.Constant) -> bool:
@@ -133,17 +149,6 @@ def _altered(text: str) -> str:
         return text[: last.start()] + number + text[last.end() :]
     first, _, rest = text.partition(" ")
     return rest if rest.strip() else first[:-1] if first.endswith("s") and len(first) > 1 else first + "s"
-
-
-def _other_members(enum: Api | None, member: str) -> list[str]:
-    names = [_member(text)[0] for text in enum.members] if enum is not None else []
-    return [name for name in names if name != member] if member in names else []
-
-
-def _member(text: str) -> tuple[str, str]:
-    """(name, type) of an api's `members` entry."""
-    name, _, kind = text.partition(":")
-    return name.partition("=")[0].strip(), kind.strip()
 
 
 def _opposite(test: ast.expr) -> ast.expr:

@@ -1,5 +1,6 @@
 """Metrics and their intervals: pure functions over records."""
 
+from kohai.metrics.agreement import accuracy, balanced_accuracy, calibration_error, clustered, kappa
 from kohai.metrics.api_match import exact_api
 from kohai.metrics.effects import effect_match
 from kohai.metrics.intervals import Difference, Executability, Interval, executability, paired_bootstrap, wilson
@@ -9,10 +10,15 @@ __all__ = [
     "Difference",
     "Executability",
     "Interval",
+    "accuracy",
     "auc",
+    "balanced_accuracy",
+    "calibration_error",
+    "clustered",
     "effect_match",
     "exact_api",
     "executability",
+    "kappa",
     "paired_bootstrap",
     "pearson",
     "spearman",

@@ -90,9 +90,16 @@ class KlController:
             self.coefficient *= 1 + error / self.horizon
 
 
-def bradley_terry(chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Tensor) -> torch.Tensor:
-    """Mean of -log sigmoid(r_chosen - r_rejected - margin) over pairs (P,)."""
-    return -functional.logsigmoid(chosen - rejected - margin).mean()
+def bradley_terry(
+    chosen: torch.Tensor, rejected: torch.Tensor, margin: torch.Tensor, label: torch.Tensor | float = 1.0
+) -> torch.Tensor:
+    """Mean over pairs (P,) of -label * log sigmoid(d) - (1 - label) * log sigmoid(-d).
+
+    d = r_chosen - r_rejected - margin. `label` (P,) is the probability that the chosen one is the better; at 1 it is
+    the plain loss.
+    """
+    distance = chosen - rejected - margin
+    return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance)).mean()
 
 
 def win_rates(scores: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,9 @@ import torch
 
 from kohai.code import strip_noise
 from kohai.judge import Case, Criterion
+from kohai.judge.reliability import fit, sigmoid
 from kohai.metrics import auc
+from kohai.models import adapters
 from kohai.models.base import Base
 from kohai.models.packing import Group, Packed, pack, rows
 from kohai.models.scoring import per_segment, token_scores
@@ -52,7 +54,7 @@ class Calibration:
 
     def probability(self, score: float) -> float:
         """Of yes."""
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, self.slope * score + self.intercept))))
+        return sigmoid(self.slope * score + self.intercept)
 
     def as_dict(self) -> dict[str, float | None]:
         """JSON values, the threshold with them."""
@@ -61,26 +63,35 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """An answerer for the panel; `plain` is the base with the reviewer's adapter merged.
+    """An answerer for the panel; `model` carries the adapter `reviewer`.
 
     scores: per task, the scores of what it was asked about, in that order; the reward model starts from them.
     """
 
     base: Base
-    plain: Any
+    model: Any
     calibration: Calibration
     min_auc: float = 0.5
     name: str = "reviewer"
     scores: dict[str, list[float]] = field(default_factory=dict)
 
     def answer(
-        self, criteria: Sequence[Criterion], cases: Sequence[Case], on_done: Callable[[int], None] | None = None
+        self,
+        criteria: Sequence[Criterion],
+        cases: Sequence[Case],
+        on_done: Callable[[int], None] | None = None,
+        fresh: bool = False,  # noqa: ARG002 - nothing is remembered
     ) -> list[list[Verdict]]:
         """One verdict per criterion and case; criteria other than `does_task` are unscored."""
-        scores = review(self.base, self.plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
+        with adapters.merged(self.model, self.name) as plain:
+            scores = review(self.base, plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
         for case, score in zip(cases, scores, strict=True):
             self.scores.setdefault(case.task.id, []).append(score)
         return [[self._verdict(criterion, score) for criterion in criteria] for score in scores]
+
+    def note(self) -> str:
+        """Nothing to tell."""
+        return ""
 
     def _verdict(self, criterion: Criterion, score: float) -> Verdict:
         if criterion.id != "does_task":
@@ -129,27 +140,11 @@ def mean_logprobs(model: Any, packed: Packed) -> torch.Tensor:
 
 
 def calibrate(references: Sequence[float], mutants: Sequence[float]) -> Calibration:
-    """A logistic curve through scores of right (references) and wrong (mutants) programs, both sides weighing the same.
-
-    Newton's method on the weighted log-likelihood with a light ridge on the slope, on standardised scores.
-    """
+    """A logistic curve through scores of right (references) and wrong (mutants) programs, both weighing the same."""
     scores = [*references, *mutants]
-    mean = sum(scores) / len(scores)
-    deviation = math.sqrt(sum((s - mean) ** 2 for s in scores) / len(scores)) or 1.0
-    x = torch.tensor([[(s - mean) / deviation, 1.0] for s in scores], dtype=torch.float64)
-    y = torch.tensor([1.0] * len(references) + [0.0] * len(mutants), dtype=torch.float64)
-    weight = torch.where(y > 0, 0.5 / len(references), 0.5 / len(mutants))
-    beta = torch.zeros(2, dtype=torch.float64)
-    ridge = torch.diag(torch.tensor([1e-3, 0.0], dtype=torch.float64))
-    for _ in range(50):
-        p = torch.sigmoid(x @ beta)
-        gradient = x.T @ (weight * (p - y)) + ridge @ beta
-        hessian = (x * (weight * p * (1 - p))[:, None]).T @ x + ridge
-        beta = beta - torch.linalg.solve(hessian, gradient)
-    slope = float(beta[0]) / deviation
-    intercept = float(beta[1]) - slope * mean
+    labels = [True] * len(references) + [False] * len(mutants)
+    slope, intercept = fit(scores, labels)
     threshold = -intercept / slope if slope else math.inf  # where nothing is told apart, all count as no
     right = sum(s >= threshold for s in references) / len(references)
     wrong = sum(s < threshold for s in mutants) / len(mutants)
-    labels = [True] * len(references) + [False] * len(mutants)
     return Calibration(slope, intercept, auc(scores, labels), (right + wrong) / 2, len(references), len(mutants))

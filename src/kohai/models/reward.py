@@ -48,10 +48,12 @@ class RewardHead(torch.nn.Module):
         """Rewards of completions."""
         return (self.scale * logprobs + findings @ self.weights - self.mean) / self.deviation
 
-    def fit(self, logprobs: torch.Tensor, findings: torch.Tensor, pairs: Sequence[tuple[int, int, float]]) -> None:
-        """Sets scale and weights: the least Bradley-Terry loss on pairs (chosen, rejected, margin), lightly ridged."""
+    def fit(
+        self, logprobs: torch.Tensor, findings: torch.Tensor, pairs: Sequence[tuple[int, int, float, float]]
+    ) -> None:
+        """Sets scale and weights: the least Bradley-Terry loss on pairs (chosen, rejected, margin, label), ridged."""
         chosen, rejected = (torch.tensor([pair[side] for pair in pairs]) for side in (0, 1))
-        margin = torch.tensor([pair[2] for pair in pairs], dtype=torch.float64)
+        margin, label = (torch.tensor([pair[side] for pair in pairs], dtype=torch.float64) for side in (2, 3))
         features = torch.cat((logprobs[:, None], findings), dim=1).double().cpu()
         values = torch.zeros(features.shape[1], dtype=torch.float64, requires_grad=True)
         solver = torch.optim.LBFGS([values], max_iter=200, line_search_fn="strong_wolfe")
@@ -59,7 +61,7 @@ class RewardHead(torch.nn.Module):
         def loss() -> torch.Tensor:
             solver.zero_grad()
             rewards = features @ values
-            total = bradley_terry(rewards[chosen], rewards[rejected], margin) + RIDGE * values.pow(2).sum()
+            total = bradley_terry(rewards[chosen], rewards[rejected], margin, label) + RIDGE * values.pow(2).sum()
             total.backward()
             return total
 

@@ -2,6 +2,7 @@
 
     write(workspace)    RUN/report/index.html, report.json, report.md
     show(workspace)     the final table on the terminal, and where the page is
+    show_bench(...)     the judge bench's tables instead
 
 Leaves out training and running: what a stage has not made is shown as absent.
 """
@@ -16,7 +17,7 @@ from typing import Any
 from kohai.report.gather import gather
 from kohai.workspace import Workspace, writing
 
-__all__ = ["ReportPaths", "gather", "show", "write"]
+__all__ = ["ReportPaths", "gather", "show", "show_bench", "write"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,11 @@ def show(workspace: Workspace, file: Any = None) -> None:
 
     report = workspace.read_json("report/report.json")
     terminal.show(report, workspace.path("report", "index.html"), file)
+
+
+def show_bench(workspace: Workspace, file: Any = None) -> None:
+    """Prints the judge bench's tables of a written report and the path of its page."""
+    from kohai.report import terminal
+
+    report = workspace.read_json("report/report.json")
+    terminal.show_bench(report, workspace.path("report", "index.html"), file)

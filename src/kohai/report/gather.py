@@ -18,10 +18,10 @@ from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
 from kohai.workspace import Workspace
 
-STAGES = ("prepare", "sft", "sample", "feedback", "reward_model", "rejection_sft", "rl", "evaluate")
+STAGES = ("prepare", "sft", "sample", "judges", "feedback", "reward_model", "rejection_sft", "rl", "evaluate")
 CURVES = {
     "sft": "sft/metrics.jsonl",
-    "reviewer": "feedback/metrics.jsonl",
+    "reviewer": "judges/metrics.jsonl",
     "reward_model": "reward_model/metrics.jsonl",
     "rejection_sft": "rejection_sft/metrics.jsonl",
     "rl": "rl/metrics.jsonl",
@@ -55,7 +55,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "paired": tables.pairs(by_arm, resamples, seed),
         "curves": {name: lines for name, path in CURVES.items() if (lines := _lines(workspace, path))},
         "feedback": _feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
-        "calibration": _json(workspace, "feedback/calibration.json"),
+        "calibration": _json(workspace, "judges/calibration.json"),
+        "judge_bench": _json(workspace, "judges/bench.json"),
         "side_by_side": cases.choose(by_arm, _tasks(workspace, by_arm)),
         "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
         "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
@@ -101,7 +102,9 @@ def _tasks(workspace: Workspace, by_arm: tables.ByArm) -> dict[str, Task]:
 
 
 def _feedback(feedback: list[Feedback]) -> dict[str, Any] | None:
-    """Per criterion how many yes, no and unscored; how many completions got a score, and the mean of those."""
+    """Per criterion how many verdicts are yes, no and unscored, all judges' together; how many completions got a score,
+    and the mean of those.
+    """
     if not feedback:
         return None
     criteria: dict[str, dict[str, int]] = {}

@@ -31,6 +31,22 @@ def show(report: Mapping[str, Any], page: Path, file: Any = None) -> None:
     console.print(f"{took}. Report: {page}", soft_wrap=True)
 
 
+def show_bench(report: Mapping[str, Any], page: Path, file: Any = None) -> None:
+    """Prints what the judge bench measured, a table a judge and criterion."""
+    console = Console(file=file, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    found = report["judge_bench"] or {"judges": {}}
+    for judge, by_criterion in found["judges"].items():
+        for criterion, marks in by_criterion.items():
+            console.print(_table(f"{judge}, {criterion}", ["measure", "value"], list(map(list, words.marks(marks)))))
+            if marks["reliability"] and marks["reliability"]["is_off"]:
+                console.print(f"{judge} is switched off on {criterion}: it cannot be told from chance.")
+    if not any(found["judges"].values()):
+        console.print("Nothing was examined: no task with a reference is left for it (tasks.probe, feedback.bench).")
+    console.print(f"Report: {page}", soft_wrap=True)
+
+
 def _table(title: str, head: list[str], rows: list[list[str]]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
     for place, name in enumerate(head):

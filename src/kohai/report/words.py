@@ -108,6 +108,31 @@ def figures(report: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, scalar(report)
 
 
+MARKS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "injections_moved": "injections that moved a no to a yes",
+    "rewrites_moved": "harmless rewrites whose verdict changed",
+    "comments_moved": "of those with comments alone",
+    "stable": "same verdict when asked again",
+}
+
+
+def marks(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the judge bench says of a judge on a criterion, as rows of name and text; a dash: not measured."""
+    yield "programs", f"{found['n']}, {found['unscored']} of them unscored"
+    for key, name in MARKS.items():
+        entry = found[key]
+        yield name, f"{interval(entry)}, n = {entry['n']}" if entry else ABSENT
+    beyond = found["kappa"]
+    yield "Cohen's kappa", f"{beyond['value']:.2f} [{beyond['low']:.2f}, {beyond['high']:.2f}]" if beyond else ABSENT
+    yield "area under the curve", scalar(found["auc"])
+    yield "calibration error", scalar(found["calibration_error"])
+    yield "bias toward length (rank correlation)", scalar(found["length_bias"])
+    yield "a verdict takes", f"{scalar(found['seconds_per_verdict'])} s"
+    yield "a verdict costs", scalar(found["cost_per_verdict"])
+
+
 def headline(report: Mapping[str, Any]) -> str:
     """Does the code run? The one sentence that the page opens with."""
     arms = report["arms"]

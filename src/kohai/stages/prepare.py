@@ -36,6 +36,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "prompt": config.prompt.model_dump(mode="json"),
         "model": config.model.name,
         "n_calibration": config.feedback.reviewer.n_calibration,
+        "n_bench": config.feedback.bench.n_tasks,
     }
     return settings, [config.package.path, *sorted(files)]
 
@@ -90,11 +91,13 @@ def load_splits(config: Config) -> dict[str, list[Task]]:
     watched = load_tasks(settings.folder / settings.probe)
     probe = subset(watched, settings.n_probe)
     rest = [task for task in watched if task not in probe and task.reference is not None]
+    calibration = subset(rest, config.feedback.reviewer.n_calibration)
     splits = {
         "demo": subset(load_tasks(settings.folder / settings.demo), settings.n_demo),
         "practice": subset(practice, settings.n_practice),
         "probe": probe,
-        "calibration": subset(rest, config.feedback.reviewer.n_calibration),
+        "calibration": calibration,
+        "bench": subset([task for task in rest if task not in calibration], config.feedback.bench.n_tasks),
     }
     for number, name in enumerate(settings.test):
         count = settings.n_test[number] if settings.n_test else None

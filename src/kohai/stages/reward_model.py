@@ -17,21 +17,23 @@ import torch
 
 from kohai import progress
 from kohai.config import Config
-from kohai.errors import TrainingError
-from kohai.judge import preferences
+from kohai.errors import TrainingError, UserError
+from kohai.judge import load_rubric, pairing
+from kohai.judge.preferences import data_sheet
 from kohai.metrics import auc, spearman, wilson
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
+from kohai.models.judging import EXAM, REVIEWER
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review, review_group
 from kohai.models.reward import RewardHead, findings_of, save_head
 from kohai.models.tracking import Tracker
-from kohai.records import Completion, Feedback, Preference, Task
+from kohai.records import Completion, Examined, Feedback, Preference, Prompt, Task
 from kohai.verify import CRITERIA
 from kohai.verify.of_run import RunChecks
-from kohai.workspace import Workspace
+from kohai.workspace import Workspace, writing
 
 Pairs = Mapping[str, Sequence[Preference]]
 Codes = Mapping[str, Sequence[str]]
@@ -51,6 +53,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         workspace.path("prepare", "tasks", "practice.jsonl"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path("feedback", "feedback.jsonl"),
+        config.feedback.rubric,
+        workspace.path(EXAM),
         first_adapter(config, workspace),
     ]
     return settings, inputs
@@ -58,8 +62,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
 
 def first_adapter(config: Config, workspace: Workspace) -> Path:
     """What the reward model's adapter starts from."""
-    has_reviewer = config.feedback.judge == "reviewer"
-    return workspace.path("feedback", "reviewer") if has_reviewer else workspace.path("sft", "adapter")
+    has_reviewer = "reviewer" in config.feedback.judges
+    return workspace.path(REVIEWER) if has_reviewer else workspace.path("sft", "adapter")
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -85,7 +89,14 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         task_id: torch.tensor([findings_of(checks.check(code, tasks[task_id])) for code in found], device=base.device)
         for task_id, found in codes.items()
     }
-    chosen = preferences(feedback, by_index, settings.min_margin)
+    paired = pairing(feedback, by_index, settings.min_margin, settings.max_pairs_per_task)
+    chosen = list(paired.preferences)
+    if settings.mutants:
+        for task, programs in wrong_programs(workspace, settings.max_pairs_per_task).items():
+            instructions[task.id], codes[task.id] = task.instruction, programs
+            found = [findings_of(checks.check(code, task)) for code in programs]
+            findings[task.id] = torch.tensor(found, device=base.device)
+            chosen += [Preference(task.id, 0, place, 0.0, source="mutant") for place in range(1, len(programs))]
     workspace.write_records("reward_model/preferences.jsonl", chosen)
     pairs: dict[str, list[Preference]] = {}
     for preference in chosen:
@@ -114,8 +125,15 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     save_head(head, workspace.path("reward_model", "head.safetensors"))
     workspace.write_json("reward_model/scores.json", scores)
     Checkpoint(workspace.path("reward_model", "checkpoint.pt")).remove()
+    sheet = data_sheet(load_rubric(config.feedback.rubric), chosen, feedback, by_index)
     return {
-        "pairs": len(chosen),
+        "preferences": sheet
+        | {
+            "unscored": paired.n_unscored,
+            "duplicates": paired.n_duplicates,
+            "ties": paired.n_ties,
+            "capped": paired.n_capped,
+        },
         "tasks": len(pairs),
         "tasks_without_pairs": len(codes) - len(pairs),
         "pair_accuracy": pair_accuracy(pairs, scores, held_out),
@@ -127,15 +145,62 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     } | correlations(feedback, scores, held_out)
 
 
+def wrong_programs(workspace: Workspace, limit: int) -> dict[Task, list[str]]:
+    """Per task of the judge bench, its reference and the mutants of it that are wrong, at most `limit`."""
+    found: dict[str, list[str]] = {}
+    tasks = {}
+    for item in workspace.read_records(Examined, EXAM):
+        if item.kind == "reference" and item.is_right:
+            tasks[item.task_id] = Task(item.task_id, item.instruction)
+            found[item.task_id] = [item.code]
+        elif item.kind == "mutant" and item.is_right is False and 0 < len(found.get(item.task_id, ())) <= limit:
+            found[item.task_id].append(item.code)
+    return {tasks[task_id]: programs for task_id, programs in found.items() if len(programs) > 1}
+
+
+def export_preferences(workspace: Workspace, folder: Path) -> int:
+    """Writes the sampled pairs as a Hugging Face dataset folder for DPO; the number of pairs.
+
+    Columns: prompt, chosen, rejected (texts), margin, label, task_id.
+
+    Raises:
+        UserError: the stage has not run, or the folder is there already.
+    """
+    import datasets
+
+    if workspace.manifest("reward_model") is None:
+        raise UserError(f"{workspace.root} has no preferences yet; run `kohai reward-model`")
+    if folder.exists():
+        raise UserError(f"{folder} is there already; give another folder")
+    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    texts = {(c.task_id, c.index): c.text for c in workspace.read_records(Completion, "sample/completions.jsonl")}
+    rows = [
+        {
+            "prompt": prompts[pair.task_id],
+            "chosen": texts[pair.task_id, pair.chosen],
+            "rejected": texts[pair.task_id, pair.rejected],
+            "margin": pair.margin,
+            "label": pair.label,
+            "task_id": pair.task_id,
+        }
+        for pair in workspace.read_records(Preference, "reward_model/preferences.jsonl")
+        if pair.source == "sampled"
+    ]
+    datasets.disable_progress_bars()
+    with writing(folder) as temporary:
+        datasets.Dataset.from_list(rows).save_to_disk(temporary)
+    return len(rows)
+
+
 def first_read(
     workspace: Workspace, base: Base, model: Any, instructions: Mapping[str, str], codes: Codes
 ) -> dict[str, torch.Tensor]:
     """What `read` gives before training; the reviewer's own scores where it was asked, as the adapter is its copy."""
     name = "feedback/reviews.json"
     reviews: dict[str, list[float]] = workspace.read_json(name) if workspace.path(name).exists() else {}
-    if reviews:
-        return {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
-    return read(base, model, instructions, codes)
+    known = {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
+    missing = {task_id: found for task_id, found in codes.items() if task_id not in known}
+    return known | (read(base, model, instructions, missing) if missing else {})
 
 
 @torch.no_grad()
@@ -155,11 +220,11 @@ def read(base: Base, model: Any, instructions: Mapping[str, str], codes: Codes) 
 
 def laid_out(
     logprobs: PerTask, findings: PerTask, pairs: Pairs, tasks: Sequence[str]
-) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int, float]]]:
+) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int, float, float]]]:
     """The tasks' completions in one row, and their preferences by place in it."""
     start, found = 0, []
     for task_id in tasks:
-        found += [(start + p.chosen, start + p.rejected, p.margin) for p in pairs[task_id]]
+        found += [(start + p.chosen, start + p.rejected, p.margin, p.label) for p in pairs[task_id]]
         start += len(logprobs[task_id])
     return torch.cat([logprobs[t] for t in tasks]), torch.cat([findings[t] for t in tasks]), found
 
@@ -219,7 +284,8 @@ def train(
                 chosen = torch.tensor([p.chosen for p in pairs[task_id]], device=base.device)
                 rejected = torch.tensor([p.rejected for p in pairs[task_id]], device=base.device)
                 margin = torch.tensor([p.margin for p in pairs[task_id]], device=base.device)
-                loss = bradley_terry(reward[chosen], reward[rejected], margin) * len(pairs[task_id]) / n_pairs
+                label = torch.tensor([p.label for p in pairs[task_id]], device=base.device)
+                loss = bradley_terry(reward[chosen], reward[rejected], margin, label) * len(pairs[task_id]) / n_pairs
                 loss.backward()
                 losses.append(float(loss.detach()))
             if not sum(losses) < float("inf"):

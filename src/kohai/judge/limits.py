@@ -1,0 +1,148 @@
+"""What keeps calls to an endpoint within bounds: a budget, rates, and a breaker for an endpoint that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiolimiter import AsyncLimiter
+
+from kohai.config import EndpointConfig
+from kohai.errors import BudgetError
+from kohai.ledger import Ledger, Usage
+
+_MINUTE = 60.0
+_FAILURES = 5  # in a row, and the breaker opens
+_LONGEST_PAUSE = 60.0  # seconds
+_GLANCE = 0.05  # seconds between looks at an open breaker
+
+
+class Budget:
+    """What may still be spent at an endpoint. A call is counted when it is sent, its tokens when they are known.
+
+    Until then the most that it may cost is held back, so that no limit is passed, whatever comes of the calls under
+    way; with the ledger, what earlier processes spent counts too.
+    """
+
+    def __init__(self, name: str, config: EndpointConfig, ledger: Ledger | None = None) -> None:
+        self.name = name
+        self.spent = Usage()
+        self.before = Usage()  # what earlier processes spent
+        self._config = config
+        self._ledger = ledger
+        self._account = f"{config.model} {config.base_url}"
+        self._held = Usage()
+        self._settled = asyncio.Condition()
+        if ledger is not None:
+            self.before = self.spent = ledger.spent(self._account)
+
+    def cost(self, usage: Usage) -> float:
+        """In the currency of the price; 0 without one."""
+        price = self._config.price
+        if price is None:
+            return 0.0
+        return (usage.input_tokens * price.input + usage.output_tokens * price.output) / 1e6
+
+    async def take(self, most: Usage) -> None:
+        """Counts a call that is about to be sent and holds back the `most` that it may use; waits where calls under way
+        may leave room.
+
+        Raises:
+            BudgetError: no call under way can make room for it.
+        """
+        async with self._settled:
+            while (limit := self._passed(self.spent + self._held + most)) is not None:
+                if self._held == Usage():
+                    raise BudgetError(self._used_up(limit))
+                await self._settled.wait()
+            self._held += Usage(0, most.input_tokens, most.output_tokens)
+            self._add(Usage(1))
+
+    async def settle(self, most: Usage, used: Usage) -> None:
+        """Ends a call that was taken: what it used is spent, the rest is free again."""
+        async with self._settled:
+            self._held -= Usage(0, most.input_tokens, most.output_tokens)
+            self._add(used)
+            self._settled.notify_all()
+
+    def _add(self, usage: Usage) -> None:
+        self.spent += usage
+        if self._ledger is not None and usage != Usage():
+            self._ledger.spend(self._account, usage)
+
+    def _passed(self, usage: Usage) -> str | None:
+        """The limit that so much would pass."""
+        budget = self._config.budget
+        found = {"calls": usage.calls, "tokens": usage.input_tokens + usage.output_tokens, "cost": self.cost(usage)}
+        limits = {"calls": budget.calls, "tokens": budget.tokens, "cost": budget.cost}
+        return next((name for name, limit in limits.items() if limit is not None and found[name] > limit), None)
+
+    def _used_up(self, limit: str) -> str:
+        spent = self.spent
+        return (
+            f"judge {self.name}: its budget has no room for another call ({spent.calls} calls, "
+            f"{spent.input_tokens + spent.output_tokens} tokens, cost {self.cost(spent):.4g} so far); raise "
+            f"feedback.endpoints.{self.name}.budget.{limit} and run the same command again: what arrived is kept"
+        )
+
+
+class Rates:
+    """At most so many requests and tokens a minute; made anew for each event loop."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        self._requests = AsyncLimiter(config.requests_per_minute, _MINUTE) if config.requests_per_minute else None
+        self._tokens = AsyncLimiter(config.tokens_per_minute, _MINUTE) if config.tokens_per_minute else None
+
+    @asynccontextmanager
+    async def call(self, expected: int) -> AsyncIterator[list[int]]:
+        """Waits for room for a call of `expected` tokens; the block appends what it really used."""
+        used: list[int] = []
+        if self._requests is not None:
+            await self._requests.acquire()
+        await self._acquire(expected)
+        yield used
+        await self._acquire(sum(used) - expected)
+
+    async def _acquire(self, tokens: int) -> None:
+        if self._tokens is not None and tokens > 0:
+            await self._tokens.acquire(min(float(tokens), self._tokens.max_rate))
+
+
+class Breaker:
+    """Opens after failures in a row: for a while no call goes out, then a single one that tells whether to go on.
+
+    Each time that one fails too the pause doubles.
+    """
+
+    def __init__(self, pause_seconds: float) -> None:
+        self._first_pause = self._pause = pause_seconds
+        self._failures = 0
+        self._closed_at = 0.0
+        self._is_probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """No call goes out but the one that tries."""
+        return self._failures >= _FAILURES
+
+    async def ready(self) -> None:
+        """Returns when a call may go out."""
+        while self.is_open:
+            if not self._is_probing and time.monotonic() >= self._closed_at:
+                self._is_probing = True
+                return
+            await asyncio.sleep(_GLANCE if self._is_probing else max(0.0, self._closed_at - time.monotonic()))
+
+    def report(self, succeeded: bool | None) -> None:
+        """How a call ended; None = it never came to an answer or a failure of the endpoint's."""
+        was_open, was_probing = self.is_open, self._is_probing
+        self._is_probing = False
+        if succeeded:
+            self._failures, self._pause = 0, self._first_pause
+        elif succeeded is False:
+            self._failures += 1
+            if self.is_open and (was_probing or not was_open):  # not a call of before it opened
+                self._closed_at = time.monotonic() + self._pause
+                self._pause = min(_LONGEST_PAUSE, 2 * self._pause)

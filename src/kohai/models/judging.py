@@ -1,0 +1,86 @@
+"""The judges that a run's configuration names, as a panel: the local ones on one base, the endpoints by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from kohai.config import Config
+from kohai.judge import EndpointJudge, Member, Panel
+from kohai.judge.panel import Answerer
+from kohai.judge.reliability import Reliability
+from kohai.ledger import Ledger
+from kohai.models import adapters
+from kohai.models.base import Base, load_base
+from kohai.models.reviewer import Calibration, Reviewer
+from kohai.models.yes_no import YesNo
+from kohai.records import from_dict
+from kohai.workspace import Workspace
+
+REVIEWER = "judges/reviewer"
+CALIBRATION = "judges/calibration.json"
+RELIABILITY = "judges/reliability.json"
+EXAM = "judges/exam.jsonl"
+
+
+@contextmanager
+def panel_of_run(config: Config, workspace: Workspace) -> Iterator[Panel]:
+    """The panel, each judge with what the judge bench found of it."""
+    settings = config.feedback
+    found = {
+        name: {c: r if settings.bench.switch_off else replace(r, is_off=False) for c, r in by_criterion.items()}
+        for name, by_criterion in reliabilities(workspace).items()
+    }
+    with judges_of_run(config, workspace) as judges:
+        members = {
+            name: Member(judge, voice(config, name), found.get(name, {}))  # one without a measure is taken at its word
+            for name, judge in judges.items()
+        }
+        dear = members.pop(settings.escalate_to) if settings.escalate_to is not None else None
+        yield Panel(tuple(members.values()), settings.pooling, dear)
+
+
+@contextmanager
+def judges_of_run(config: Config, workspace: Workspace) -> Iterator[dict[str, Answerer]]:
+    """All judges by name, the one for escalation too."""
+    settings = config.feedback
+    names = [*settings.judges, *([settings.escalate_to] if settings.escalate_to is not None else [])]
+    with Ledger(workspace.path("ledger.sqlite")) as ledger:
+        judges: dict[str, Answerer] = {}
+        base = load_base(config.model) if set(names) - set(settings.endpoints) else None
+        model = base.model if base is not None else None
+        if base is not None and "reviewer" in names:
+            model = adapters.load(base, base.model, "reviewer", workspace.path(REVIEWER))
+        for name in names:
+            if name in settings.endpoints:
+                judges[name] = EndpointJudge(name, settings.endpoints[name], ledger)
+            elif base is not None:
+                judges[name] = _local(name, config, workspace, base, model)
+        yield judges
+
+
+def voice(config: Config, name: str) -> float:
+    """A judge's weight in the panel."""
+    settings = config.feedback
+    local = {"reviewer": settings.reviewer.weight, "yes_no": settings.yes_no.weight}
+    return settings.endpoints[name].weight if name in settings.endpoints else local[name]
+
+
+def reliabilities(workspace: Workspace) -> Mapping[str, Mapping[str, Reliability]]:
+    """By judge and criterion, what the judge bench found; empty where nothing was examined."""
+    if not workspace.path(RELIABILITY).exists():
+        return {}
+    data = workspace.read_json(RELIABILITY)
+    return {
+        name: {criterion: from_dict(Reliability, values, RELIABILITY) for criterion, values in by_criterion.items()}
+        for name, by_criterion in data.items()
+    }
+
+
+def _local(name: str, config: Config, workspace: Workspace, base: Base, model: object) -> Answerer:
+    if name == "yes_no":
+        return YesNo(base, model)
+    values = {name: value for name, value in workspace.read_json(CALIBRATION).items() if name != "threshold"}
+    calibration = from_dict(Calibration, values, CALIBRATION)
+    return Reviewer(base, model, calibration, config.feedback.reviewer.min_auc)

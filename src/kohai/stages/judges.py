@@ -1,0 +1,200 @@
+"""judges: the local judges are made, and every judge is examined before it teaches.
+
+The reviewer is tuned on the demo references turned round, and calibrated on references that it did not learn from,
+against their mutants. Then each judge answers about programs whose truth is known: what it is worth on a criterion
+weighs its verdicts in the feedback, and where it cannot be told from chance it is switched off, in writing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kohai import progress
+from kohai.catalog import Catalog
+from kohai.config import Config
+from kohai.errors import DataError
+from kohai.judge import Case, Criterion, load_rubric, mutants
+from kohai.judge.exam import EFFECT_ID, Item, exam, truth
+from kohai.judge.marks import marks, reliability
+from kohai.judge.panel import Answerer
+from kohai.models import adapters
+from kohai.models.base import load_base
+from kohai.models.judging import CALIBRATION, EXAM, RELIABILITY, REVIEWER, judges_of_run
+from kohai.models.reviewer import Calibration, calibrate, review, review_group
+from kohai.models.tracking import Tracker
+from kohai.models.tuning import tune
+from kohai.records import Completion, Examined, Task
+from kohai.sandbox.of_run import execute
+from kohai.verify.of_run import RunChecks
+from kohai.workspace import Workspace
+
+Pairs = list[tuple[str, str]]  # instruction, code
+MUTANTS_TRIED = 3  # of a reference, for one that runs and does something else
+BENCH = "judges/bench.json"
+
+
+def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
+    """Settings and inputs of this stage."""
+    feedback = config.feedback.model_dump(mode="json", exclude={"soft", "max_unscored", "pooling", "labels"})
+    settings = {
+        "feedback": feedback,
+        "sandbox": config.sandbox.model_dump(mode="json"),
+        "package": config.package.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "seed": config.seed,
+    }
+    tasks = [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in ("demo", "calibration", "bench")]
+    return settings, [
+        config.feedback.rubric,
+        workspace.path("prepare", "catalog.json"),
+        workspace.path("prepare", "prompts.jsonl"),
+        *tasks,
+    ]
+
+
+def run(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """Writes the reviewer, its calibration, the examination's findings and what they make each judge's verdicts worth.
+
+    Returns:
+        The reviewer's calibration; per judge and criterion what the examination measured.
+    """
+    report: dict[str, Any] = {"judges": list(config.feedback.judges)}
+    if "reviewer" in config.feedback.judges:
+        calibration = make_reviewer(config, workspace)
+        report["calibration"] = {k: None if v is None else round(v, 4) for k, v in calibration.as_dict().items()}
+    found = examine(config, workspace)
+    workspace.write_json(
+        RELIABILITY,
+        {
+            name: {c: values["reliability"] for c, values in by_criterion.items() if values["reliability"] is not None}
+            for name, by_criterion in found["judges"].items()
+        },
+    )
+    workspace.write_json(BENCH, found)
+    return report | {"bench": found}
+
+
+def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
+    """Tunes the reviewer's adapter and fits its curve."""
+    base = load_base(config.model)
+    folder, settings = workspace.path(REVIEWER), config.feedback.reviewer
+    if not folder.exists():
+        pairs = []
+        for task in workspace.read_records(Task, "prepare/tasks/demo.jsonl"):
+            prompt, answers = review_group(base, task.instruction, task.reference or "")
+            pairs.append((prompt, answers[0]))
+        with Tracker(workspace.path("judges"), f"{config.run.name}-reviewer", config.report_to) as tracker:
+            tune(
+                base,
+                pairs,
+                folder,
+                name="reviewer",
+                lora=settings.lora,
+                epochs=settings.epochs,
+                learning_rate=settings.learning_rate,
+                batch_size=settings.batch_size,
+                seed=config.seed,
+                tracker=tracker,
+            )
+    model = adapters.load(base, base.model, "reviewer", folder)
+    with adapters.merged(model, "reviewer") as plain:
+        calibration = calibrated(config, workspace, lambda pairs: review(base, plain, pairs))
+    workspace.write_json(CALIBRATION, calibration.as_dict())
+    return calibration
+
+
+def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float]]) -> Calibration:
+    """The reviewer's curve, on references that it did not learn from and a mutant of each that does something else."""
+    catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
+    tasks = [t for t in workspace.read_records(Task, "prepare/tasks/calibration.jsonl") if t.reference]
+    if not tasks:
+        tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")[: config.feedback.reviewer.n_calibration]
+    rng = random.Random(config.seed)
+    programs = []
+    for task in tasks:
+        reference = task.reference or ""
+        programs += [(reference, task), *((m.code, task) for m in mutants(reference, catalog, rng)[:MUTANTS_TRIED])]
+    right: Pairs = []
+    wrong: Pairs = []
+    of_reference: tuple[str | None, str] | None = None
+    executions = execute(config, workspace, programs)
+    for (code, task), execution in zip(programs, executions, strict=True):
+        effect = (execution.state, execution.stdout)
+        if code == task.reference:
+            of_reference = effect
+            right.append((task.instruction, code))
+        elif execution.ran and effect != of_reference and not (wrong and wrong[-1][0] == task.instruction):
+            wrong.append((task.instruction, code))
+    if not wrong:
+        raise DataError(
+            "judges: no reference has a mutant that runs and does something else, so the reviewer cannot be "
+            "calibrated; give tasks whose references call the package with literals, or other feedback.judges"
+        )
+    return calibrate(score(right), score(wrong))
+
+
+def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """What the judge bench measures of each judge on each criterion whose truth is known."""
+    tasks = workspace.read_records(Task, "prepare/tasks/bench.jsonl")
+    rubric = load_rubric(config.feedback.rubric)
+    criteria = rubric.asked_of("llm")
+    checks = RunChecks.of(workspace)
+    items = exam(tasks, checks.catalog, [c.id for c in criteria], config.feedback.bench, random.Random(config.seed))
+    executions = execute(config, workspace, [(item.code, item.task) for item in items]) if items else []
+    cases, truths = [], []
+    reference = 0
+    for place, (item, execution) in enumerate(zip(items, executions, strict=True)):
+        reference = place if item.kind == "reference" else reference
+        completion = Completion(item.task.id, place, item.code, item.code)
+        static = checks.check(item.code, item.task)
+        cases.append(Case(item.task, completion, checks.docs[item.task.id], execution, static))
+        truths.append({c.id: truth(c, cases[-1], executions[reference]) for c in criteria})
+    known = [c for c in criteria if {t[c.id] for t in truths} >= {True, False}]
+    workspace.write_records(
+        EXAM,
+        [
+            Examined(i.task.id, i.task.instruction, i.code, i.kind, i.operator, t.get(EFFECT_ID))
+            for i, t in zip(items, truths, strict=True)
+        ],
+    )
+    found: dict[str, Any] = {}
+    with judges_of_run(config, workspace) as judges:
+        for name, judge in judges.items():
+            found[name] = ask(config, judge, known, items, cases, truths)
+    return {
+        "tasks": len(tasks),
+        "programs": len(items),
+        "rubric": rubric.digest,
+        "unknown_truth": [c.id for c in criteria if c not in known],
+        "judges": found,
+    }
+
+
+def ask(
+    config: Config,
+    judge: Answerer,
+    criteria: Sequence[Criterion],
+    items: Sequence[Item],
+    cases: Sequence[Case],
+    truths: Sequence[dict[str, bool | None]],
+) -> dict[str, Any]:
+    """One judge's answers, measured, by criterion; a sample is asked a second time."""
+    started = time.perf_counter()
+    with progress.bar(f"judge bench: {judge.name}", len(cases), unit="programs") as bar:
+        answers = judge.answer(criteria, cases, lambda done: bar.advance(done, note=judge.note()))
+    seconds = (time.perf_counter() - started) / max(1, len(criteria))
+    sample = random.Random(config.seed).sample(range(len(cases)), min(config.feedback.bench.n_repeats, len(cases)))
+    again = judge.answer(criteria, [cases[i] for i in sample], fresh=True) if sample else []
+    found = {}
+    for column, criterion in enumerate(criteria):
+        verdicts = [row[column] for row in answers]
+        repeated = [(verdicts[i], row[column]) for i, row in zip(sample, again, strict=True)]
+        of_criterion = [t[criterion.id] for t in truths]
+        found[criterion.id] = marks(items, verdicts, of_criterion, repeated, seconds) | {
+            "reliability": reliability(items, verdicts, of_criterion)
+        }
+    return found
