@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic import SecretStr
 
 from kohai.config import EndpointConfig
@@ -87,7 +87,6 @@ class ChatClient:
         self._backoff_seconds = backoff_seconds
         self._not_before = 0.0
         self._breaker = Breaker(_PAUSES * backoff_seconds)
-        self._rates = Rates(config)
         self._field = f"feedback.endpoints.{name}"
         self._url = _url(config.base_url, self._field)
         self._key = SecretStr(os.environ.get(config.key_env, "").strip())
@@ -102,20 +101,26 @@ class ChatClient:
         """The base URL without what it may hide: user, password, query."""
         return str(self._url.copy_with(userinfo=b"", query=None, fragment=None))
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The connections of one event loop; a loopback address is never asked through a proxy."""
-        key = self._key.get_secret_value()
+    def begin(self) -> None:
+        """To be called once in each event loop, before its connections."""
         self._rates = Rates(self.config)
-        async with httpx.AsyncClient(
+        self._tls = httpx2.create_ssl_context()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """One worker's connection; a pool for all of them would look through all at each request. A loopback address is
+        never asked through a proxy.
+        """
+        key = self._key.get_secret_value()
+        async with httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=None,  # noqa: S113 - each call has one over all of it
-            limits=httpx.Limits(max_connections=self.config.concurrency),
+            timeout=None,  # each call has one over all of it
+            verify=self._tls,
             trust_env=self._url.host not in ("127.0.0.1", "::1", "localhost"),
         ) as http:
             yield http
 
-    async def complete(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> Reply:
+    async def complete(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> Reply:
         """The model's reply.
 
         Raises:
@@ -133,14 +138,14 @@ class ChatClient:
             try:
                 response = await self._post(http, messages, options)
                 is_well = response.status_code < 500 and response.status_code != 408
-            except (TimeoutError, httpx.TimeoutException):
+            except (TimeoutError, httpx2.TimeoutException):
                 is_well = False
                 failure = f"no answer within {self.config.timeout_seconds:g} s"
                 continue
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 is_well = False
                 failure = self._masked(f"{type(error).__name__}: {error}")
-                if isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol) and not self._is_reachable:
+                if isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol) and not self._is_reachable:
                     raise EndpointError(
                         f"{self.shown_url}: cannot connect ({failure}); start the judge's server, or mend "
                         f"{self._field}.base_url"
@@ -149,7 +154,7 @@ class ChatClient:
             finally:
                 self._breaker.report(is_well)
             self._is_reachable = True
-            if response.status_code == httpx.codes.OK:
+            if response.status_code == httpx2.codes.OK:
                 reply = self._reply(response)
                 self.has_answered = True
                 return reply
@@ -167,7 +172,7 @@ class ChatClient:
         """What a call uses at most."""
         return Usage(1, _bytes(messages), self.config.max_tokens)
 
-    async def _post(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx.Response:
+    async def _post(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx2.Response:
         """One request, and again without each setting that the server refuses."""
         while True:
             sent = {name: value for name, value in options.items() if name not in self.refused}
@@ -177,7 +182,7 @@ class ChatClient:
                 return response
             self.refused.add(refused)
 
-    async def _send(self, http: httpx.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx.Response:
+    async def _send(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx2.Response:
         """One request within rates and budget."""
         url = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
         expected, most = self.expected(messages), self.most(messages)
@@ -193,7 +198,7 @@ class ChatClient:
                 paced.append(used.input_tokens + used.output_tokens)
                 await self.budget.settle(most, used)
 
-    def _reply(self, response: httpx.Response) -> Reply:
+    def _reply(self, response: httpx2.Response) -> Reply:
         try:
             data = response.json()
             choice = data["choices"][0]
@@ -212,7 +217,7 @@ class ChatClient:
             seconds=response.elapsed.total_seconds(),
         )
 
-    def _refusal(self, response: httpx.Response) -> Exception:
+    def _refusal(self, response: httpx2.Response) -> Exception:
         """What a status that no retry mends means."""
         status = response.status_code
         what = f"{self.shown_url}: status {status}: {self._message(response)}"
@@ -232,7 +237,7 @@ class ChatClient:
             return CallError(f"status {status}: {self._message(response)}")
         return EndpointError(f"{what}; the endpoint refuses such calls: check {self._field}")
 
-    def _message(self, response: httpx.Response) -> str:
+    def _message(self, response: httpx2.Response) -> str:
         """The server's own words, on one line, without the key."""
         text = response.text
         try:
@@ -257,12 +262,12 @@ def _bytes(messages: Messages) -> int:
     return sum(len(message["content"].encode()) + _TEMPLATE_BYTES for message in messages)
 
 
-def _usage(response: httpx.Response, expected: Usage) -> Usage:
+def _usage(response: httpx2.Response, expected: Usage) -> Usage:
     """Tokens that an answer has cost: the server's own count; without one, what was expected of an answered call.
 
     A refusal costs none.
     """
-    if response.status_code != httpx.codes.OK:
+    if response.status_code != httpx2.codes.OK:
         return Usage()
     try:
         found = response.json()["usage"]
@@ -285,17 +290,17 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
         return ()
 
 
-def _url(base_url: str, field: str) -> httpx.URL:
+def _url(base_url: str, field: str) -> httpx2.URL:
     try:
-        url = httpx.URL(base_url.strip())
-    except (httpx.InvalidURL, ValueError):
+        url = httpx2.URL(base_url.strip())
+    except (httpx2.InvalidURL, ValueError):
         raise EndpointError(f"{field}.base_url: {base_url!r} is not a URL") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise EndpointError(f"{field}.base_url: {base_url!r} does not start with http:// or https://")
     return url
 
 
-def _refused_setting(response: httpx.Response, sent: Mapping[str, Any]) -> str | None:
+def _refused_setting(response: httpx2.Response, sent: Mapping[str, Any]) -> str | None:
     """The setting that the server's message names as refused, if it was sent."""
     if response.status_code not in (400, 422):
         return None
@@ -306,7 +311,7 @@ def _refused_setting(response: httpx.Response, sent: Mapping[str, Any]) -> str |
     return None
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(response: httpx2.Response) -> float:
     """Seconds that the server asks to wait, bounded; 0 where it says nothing."""
     text = response.headers.get("retry-after", "")
     try:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx
+import httpx2
 
 from kohai.config import EndpointConfig
 from kohai.errors import BudgetError, EndpointError
@@ -170,18 +170,20 @@ class EndpointJudge:
         """Asks all prompts, `concurrency` at a time. A spent budget lets calls under way end; other errors end all."""
         waiting = iter(messages_by_key.items())
         self._stopped = None
+        self._client.begin()
+
+        async def work() -> None:
+            async with self._client.connection() as http:
+                for key, messages in waiting:
+                    try:
+                        done(key, await self._ask(http, messages, key, questions))
+                    except BudgetError as error:
+                        self._stopped = error
+                    if self._stopped is not None:
+                        return
+
         try:
-            async with self._client.connection() as http, asyncio.TaskGroup() as group:
-
-                async def work() -> None:
-                    for key, messages in waiting:
-                        try:
-                            done(key, await self._ask(http, messages, key, questions))
-                        except BudgetError as error:
-                            self._stopped = error
-                        if self._stopped is not None:
-                            return
-
+            async with asyncio.TaskGroup() as group:
                 for _ in range(min(self.config.concurrency, len(messages_by_key))):
                     group.create_task(work())
         except ExceptionGroup as errors:
@@ -189,7 +191,9 @@ class EndpointJudge:
         if self._stopped is not None:
             raise self._stopped
 
-    async def _ask(self, http: httpx.AsyncClient, messages: Messages, key: str, questions: _Questions) -> list[Verdict]:
+    async def _ask(
+        self, http: httpx2.AsyncClient, messages: Messages, key: str, questions: _Questions
+    ) -> list[Verdict]:
         try:
             reply = await self._client.complete(http, messages, questions.options)
         except CallError as error:
