@@ -15,6 +15,7 @@ from typing import Any
 
 from kohai.records import Verdict
 
+OFF = "switched off"
 UNMEASURED = math.log(9.0)  # of a verdict without a probability, of a judge that was not examined: right 9 times of 10
 SUREST = math.log(99.0)  # no single verdict is worth more
 _RIDGE = 1e-3
@@ -40,7 +41,7 @@ class Reliability:
     def why_off(self) -> str:
         """What an unscored verdict says."""
         return (
-            f"switched off: on this criterion the judge bench cannot tell it from chance (balanced accuracy "
+            f"{OFF}: on this criterion the judge bench cannot tell it from chance (balanced accuracy "
             f"{self.balanced_accuracy:.2f} [{self.low:.2f}, {self.high:.2f}], n = {self.n})"
         )
 

@@ -17,6 +17,7 @@ from kohai.config import ANSWERERS, Config
 from kohai.errors import DataError, UnscoredError
 from kohai.judge import Case, EndpointJudge, judge, load_rubric
 from kohai.judge.panel import PANEL, counting
+from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
 from kohai.models.judging import RELIABILITY, panel_of_run
 from kohai.models.reviewer import Reviewer
@@ -148,20 +149,20 @@ def labels_of(path: Path | None) -> dict[tuple[str, int], list[Verdict]]:
 def refuse_unscored(feedback: Sequence[Feedback], limit: float) -> None:
     """Stops where too many questions have no answer from anybody who was asked, and says who failed and why.
 
-    Static checks are left aside: they are silent where a program does not parse.
+    Static checks are left aside: they are silent where a program does not parse. A judge that is switched off was not
+    asked, and the panel only sums up.
     """
     n_asked = 0
     missing: list[list[Verdict]] = []
     for item in feedback:
         asked: dict[str, list[Verdict]] = defaultdict(list)
         for verdict in item.verdicts:
-            if verdict.answerer != "static":
+            if verdict.answerer not in ("static", PANEL) and not verdict.evidence.startswith(OFF):
                 asked[verdict.criterion].append(verdict)
         n_asked += len(asked)
         missing += [found for found in asked.values() if all(verdict.answer == "unscored" for verdict in found)]
     if n_asked and len(missing) > limit * n_asked:
-        reasons = (f"{v.answerer}: {v.criterion}: {v.evidence[:80]}" for found in missing for v in found)
-        causes = Counter(reason for reason in reasons if not reason.startswith(PANEL)).most_common(5)
+        causes = Counter(f"{v.answerer}: {v.criterion}: {v.evidence[:80]}" for f in missing for v in f).most_common(5)
         lines = "\n".join(f"  {count} x {cause}" for cause, count in causes)
         raise UnscoredError(
             f"feedback: {len(missing)} of {n_asked} questions are unscored, more than "
