@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from chat_server import chat
 
 from kohai.pipeline import STAGES
 from kohai.workspace import digest_path
@@ -124,3 +125,70 @@ def test_interrupted_says_how_to_go_on(tmp_path):
     assert child.returncode == 130, messages
     assert "goes on where it stopped" in messages.splitlines()[-1]
     assert "Traceback" not in messages
+
+
+def kohai(*arguments: str) -> str:
+    """What a command prints, after it ended well."""
+    done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_judge_was_examined(whole):
+    """The tiny reviewer, on the programs of three tasks; what it is worth is written down, and a page shows it."""
+    bench = json.loads((whole / "judges" / "bench.json").read_text(encoding="utf-8"))
+    marks = bench["judges"]["reviewer"]["does_task"]
+    assert (bench["tasks"], marks["stable"]["value"]) == (3, 1.0)
+    assert marks["n"] >= 20
+    assert json.loads((whole / "judges" / "reliability.json").read_text(encoding="utf-8"))["reviewer"]["does_task"]
+    assert "The judge bench" in (whole / "report" / "index.html").read_text(encoding="utf-8")
+    first = json.loads((whole / "feedback" / "feedback.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert {"reviewer", "panel"} <= {verdict["answerer"] for verdict in first["verdicts"]}
+    assert json.loads(kohai("judge", "bench", *SMOKE, "--set", f"run={whole}", "--json")) == bench
+
+
+def test_preferences_are_exported_for_dpo(whole, tmp_path):
+    """As a dataset folder that `datasets` loads, its texts those of the run."""
+    import datasets
+
+    found = json.loads(kohai("judge", "export", *SMOKE, "--set", f"run={whole}", "--to", str(tmp_path / "pairs")))
+    rows = datasets.load_from_disk(str(tmp_path / "pairs"))
+    assert found["pairs"] == len(rows) > 0
+    assert set(rows.column_names) == {"prompt", "chosen", "rejected", "margin", "label", "task_id"}
+    texts = {
+        line["text"]
+        for line in map(json.loads, (whole / "sample" / "completions.jsonl").read_text(encoding="utf-8").splitlines())
+    }
+    assert {*rows["chosen"], *rows["rejected"]} <= texts
+    assert all(0.5 <= label <= 1 for label in rows["label"])
+
+
+def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
+    """A dry run asks nothing; then the server is examined, its verdicts are weighed, and every call is counted."""
+
+    def script(number, body):
+        answer = "yes" if "print" in body["messages"][1]["content"] else "no"
+        return 200, chat(json.dumps({"does_task": {"reason": "so", "answer": answer}}), usage=(100, 10))
+
+    server = serve(script)
+    run = tmp_path / "run"
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("judges", "feedback", "reward_model", "rl", "report"))
+    labels = tmp_path / "labels.jsonl"
+    task = json.loads((run / "sample" / "completions.jsonl").read_text(encoding="utf-8").splitlines()[0])["task_id"]
+    labels.write_text(json.dumps({"task_id": task, "index": 0, "criterion": "does_task", "answer": "no"}) + "\n")
+    endpoint = f"{{base_url: '{server.url}', model: m, price: {{input: 1.0, output: 2.0}}}}"
+    settings = [*SMOKE, "--set", f"run={run}", "--set", f"feedback.endpoints={{senior: {endpoint}}}"]
+    settings += ["--set", "feedback.judges=[senior]", "--set", f"feedback.labels={labels}"]
+    estimate = json.loads(kohai("judge", "dry-run", *settings))["senior"]
+    assert (server.requests, estimate["known"]) == ([], 0)
+    assert 0 < estimate["expected_cost"] < estimate["most_cost"]
+    bench = json.loads(kohai("judges", *settings))["bench"]["judges"]["senior"]["does_task"]
+    assert bench["unscored"] == 0
+    asked = len(server.requests)
+    found = json.loads(kohai("feedback", *settings))
+    assert len(server.requests) - asked == estimate["calls"]
+    assert found["endpoints"]["senior"]["calls"] == len(server.requests)
+    assert found["endpoints"]["senior"]["cost"] == pytest.approx(len(server.requests) * 120e-6)
+    first = json.loads((run / "feedback" / "feedback.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert [v["answer"] for v in first["verdicts"] if v["answerer"] == "human"] == ["no"]
+    assert json.loads(kohai("judge", "dry-run", *settings))["senior"]["known"] == estimate["calls"]
