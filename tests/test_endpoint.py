@@ -401,6 +401,19 @@ def test_the_key_is_sent_and_shown_nowhere(serve, monkeypatch, caplog):
     assert "***" in str(caught.value)
 
 
+def test_the_ledger_holds_no_secret(serve, monkeypatch, tmp_path):
+    """Neither the key, though the judge's reply echoes it, nor the URL's password."""
+    monkeypatch.setenv("MY_KEY", KEY)
+    server = serve(always(200, chat(GOOD.replace("It does.", f"Your key is {KEY}."))))
+    url = server.url.replace("http://", "http://me:hidden@")
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        [row] = judge_at(url, ledger, key_env="MY_KEY").answer(CRITERIA, [case()])
+    assert row[0].evidence == "Your key is ***."
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert KEY.encode() not in written
+    assert b"hidden" not in written
+
+
 def test_a_missing_key_names_its_variable(serve, monkeypatch):
     """403 without a key: which variable to set."""
     monkeypatch.delenv("KOHAI_JUDGE_KEY", raising=False)

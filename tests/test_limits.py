@@ -264,4 +264,4 @@ def test_the_note_tells_cost_and_missing(serve):
         concurrency=1,
     )
     judge.answer([DOES_TASK], cases(2))
-    assert re.fullmatch(r"senior: 2 calls, cost 0\.02, 50\.0% unscored", judge.note())
+    assert re.fullmatch(r"senior: 2 calls, \d+\.\d/s, cost 0\.02, 50\.0% unscored", judge.note())

@@ -80,7 +80,6 @@ class ChatClient:
     ) -> None:
         self.name = name
         self.config = config
-        self.budget = Budget(name, config, ledger)
         self.has_answered = False  # it sent a model's reply at least once
         self.refused: set[str] = set()
         self._is_reachable = False
@@ -89,6 +88,7 @@ class ChatClient:
         self._breaker = Breaker(_PAUSES * backoff_seconds)
         self._field = f"feedback.endpoints.{name}"
         self._url = _url(config.base_url, self._field)
+        self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
         self._key = SecretStr(os.environ.get(config.key_env, "").strip())
         if not self._key.get_secret_value().isascii() or not self._key.get_secret_value().isprintable():
             raise EndpointError(f"environment variable {config.key_env} holds signs that no key has; set it again")
@@ -210,7 +210,7 @@ class ChatClient:
         if not isinstance(content, str):
             raise CallError("a chat completion without text")
         return Reply(
-            text=content,
+            text=self._masked(content),
             is_cut=choice.get("finish_reason") == "length",
             tokens=_tokens(choice.get("logprobs")),
             usage=_usage(response, Usage()),

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -62,6 +63,7 @@ class EndpointJudge:
         self.n_calls = 0  # answers that came from the endpoint, not from the ledger
         self.n_asked = self.n_unscored = 0  # verdicts
         self._client = ChatClient(name, config, ledger, backoff_seconds)
+        self._started = time.monotonic()
         self._failed_in_a_row = 0
         self._stopped: BudgetError | None = None
 
@@ -91,7 +93,11 @@ class EndpointJudge:
         share = self.n_unscored / self.n_asked if self.n_asked else 0.0
         budget = self._client.budget
         cost = f", cost {budget.cost(budget.spent):.4g}" if self.config.price is not None else ""
-        return f"{self.name}: {budget.spent.calls} calls{cost}, {share:.1%} unscored"
+        rate = self.n_calls / self._seconds() if self.n_calls else 0.0
+        return f"{self.name}: {budget.spent.calls} calls, {rate:.1f}/s{cost}, {share:.1%} unscored"
+
+    def _seconds(self) -> float:
+        return max(1e-9, time.monotonic() - self._started)
 
     def report(self) -> dict[str, Any]:
         """What it was asked and what that used, this run and earlier ones."""

@@ -26,13 +26,13 @@ class Budget:
     way; with the ledger, what earlier processes spent counts too.
     """
 
-    def __init__(self, name: str, config: EndpointConfig, ledger: Ledger | None = None) -> None:
+    def __init__(self, name: str, account: str, config: EndpointConfig, ledger: Ledger | None = None) -> None:
         self.name = name
         self.spent = Usage()
         self.before = Usage()  # what earlier processes spent
         self._config = config
         self._ledger = ledger
-        self._account = f"{config.model} {config.base_url}"
+        self._account = account  # in the ledger: free of secrets
         self._held = Usage()
         self._settled = asyncio.Condition()
         if ledger is not None:
