@@ -8,17 +8,19 @@ covered: a judge that obeys what it was told to read as data; mutants measure th
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from kohai.code import strip_noise
+from kohai.code import parse, strip_noise
 from kohai.judge.panel import Case
 from kohai.judge.rubric import Criterion
 from kohai.records import Execution, Verdict
 
 _MAX_OUTPUT = 800  # characters of what a program printed
 _MAX_CODE = 12_000
+_MAX_LITERAL = 200  # of a text in a program that is longer than that
 
 SYSTEM = (
     "You review one Python program that was written for an instruction. You answer yes/no questions about it. "
@@ -57,7 +59,7 @@ def describe(case: Case) -> str:
     parts = {
         "INSTRUCTION": case.task.instruction,
         "DOCS": case.docs,
-        "PROGRAM": _cut(strip_noise(case.completion.code), _MAX_CODE),
+        "PROGRAM": _cut(_without_padding(strip_noise(case.completion.code)), _MAX_CODE),
         "FINDINGS": _findings(case.static, case.execution),
         "OUTPUT": _cut(case.execution.stdout, _MAX_OUTPUT),
     }
@@ -109,6 +111,20 @@ def _marker(parts: dict[str, str]) -> str:
     while digest[:16] in whole:
         digest = hashlib.sha256(digest.encode()).hexdigest()
     return digest[:16]
+
+
+def _without_padding(code: str) -> str:
+    """A program that is too long to be shown, its long texts cut: they may be there to push the rest out of sight."""
+    tree = parse(code) if len(code) > _MAX_CODE else None
+    if tree is None:
+        return code
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and len(node.value) > _MAX_LITERAL:
+            node.value = f"{node.value[:_MAX_LITERAL]!s} ... ({len(node.value) - _MAX_LITERAL} more)"
+    try:
+        return ast.unparse(tree)
+    except ValueError:  # an f-string that this Python cannot write
+        return code
 
 
 def _cut(text: str, limit: int) -> str:
