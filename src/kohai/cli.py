@@ -98,6 +98,25 @@ def bench(
 
 
 @app.command()
+def serve(
+    config: ConfigPath,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="DIR", help="An adapter's folder; the bare base without one.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 8000,
+    overrides: Overrides = None,
+) -> None:
+    """Serve CONFIG's model, with an adapter of a run if given, as an OpenAI-compatible chat endpoint."""
+    from pathlib import Path
+
+    loaded = _load(config, overrides)
+    from kohai import serve
+
+    serve.serve(loaded.model, Path(adapter) if adapter else None, host, port)
+
+
+@app.command()
 def execute(
     programs: Annotated[str, typer.Argument(metavar="FILE", help="JSON Lines; docs/sandbox.md lists the keys.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="JSON Lines: one outcome a program, in order.")],

@@ -282,7 +282,7 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
         return tuple(
             Token(
                 str(item["token"]),
-                tuple((str(other["token"]), float(other["logprob"])) for other in item.get("top_logprobs") or [item]),
+                tuple((str(other["token"]), float(other["logprob"])) for other in item.get("top_logprobs") or ()),
             )
             for item in logprobs["content"]
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -33,12 +33,14 @@ SHRINK_AT = 0.8  # rows are compacted when this share of them is left
 class Sampled:
     """One completion: its tokens (the stop token included where it `finished`), and what the model gives each of them.
 
-    `logprobs` are those of the model's own distribution, at whatever temperature the tokens were drawn.
+    `logprobs` are those of the model's own distribution, at whatever temperature the tokens were drawn. `likeliest`
+    are, where asked for, the tokens that it gives most at each place, with theirs.
     """
 
     ids: list[int]
     logprobs: list[float]
     finished: bool
+    likeliest: list[list[tuple[int, float]]] = field(default_factory=list)
 
 
 def generate(
@@ -53,6 +55,7 @@ def generate(
     seed: int = 0,
     keys: Sequence[str] | None = None,
     greedy_first: bool = False,
+    n_likeliest: int = 0,
     on_done: Callable[[int], None] | None = None,
 ) -> list[list[Sampled]]:
     """Draws n completions of each prompt, in order.
@@ -68,6 +71,7 @@ def generate(
         seed: Of the random streams.
         keys: Names of the prompts' random streams; their positions by default.
         greedy_first: The first of the n completions takes the likeliest tokens, whatever the temperature.
+        n_likeliest: So many of the likeliest tokens are told at each place.
         on_done: Called with the number of prompts that are done.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
@@ -77,7 +81,8 @@ def generate(
         streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
         first = 0.0 if greedy_first else temperature
         temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
-        sampled = _decode(base, model, [prompts[i] for i in batch], n, temperatures, max_new_tokens, streams)
+        asked = [prompts[i] for i in batch]
+        sampled = _decode(base, model, asked, n, temperatures, max_new_tokens, streams, n_likeliest)
         for place, i in enumerate(batch):
             results[i] = sampled[place * n : (place + 1) * n]
         done += len(batch)
@@ -117,6 +122,7 @@ def _decode(
     temperatures: torch.Tensor,
     max_new: int,
     streams: list[torch.Tensor],
+    n_likeliest: int,
 ) -> list[Sampled]:
     """Decodes n rows a prompt side by side, each at its temperature (R,); rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
@@ -131,9 +137,15 @@ def _decode(
     ids = torch.full((n_rows, max_new), -1, dtype=torch.long, device=base.device)
     logprobs = torch.zeros((n_rows, max_new), device=base.device)
     ended = torch.zeros(n_rows, dtype=torch.bool, device=base.device)
+    likeliest: list[list[list[tuple[int, float]]]] = [[] for _ in range(n_rows)]
     hidden = last.repeat_interleave(n, dim=0)  # (R, E)
     for step in range(max_new):
-        token, logprob = _draw(head(hidden).float(), temperatures[alive], uniform[alive, step])
+        logits = head(hidden).float()
+        if n_likeliest:
+            top = logits.log_softmax(-1).topk(min(n_likeliest, logits.shape[-1]))
+            for row, *found in zip(alive.tolist(), top.indices.tolist(), top.values.tolist(), strict=True):
+                likeliest[row].append(list(zip(*found, strict=True)))
+        token, logprob = _draw(logits, temperatures[alive], uniform[alive, step])
         ids[alive, step], logprobs[alive, step] = token, logprob
         stopped = torch.isin(token, stops)
         ended[alive[stopped]] = True
@@ -152,14 +164,19 @@ def _decode(
                 kohai_cache=cache,
             ).last_hidden_state[:, 0]
         cache.step += 1
-    return [_sampled(ids[row].tolist(), logprobs[row].tolist(), bool(ended[row]), base) for row in range(n_rows)]
+    return [
+        _sampled(ids[row].tolist(), logprobs[row].tolist(), bool(ended[row]), likeliest[row], base)
+        for row in range(n_rows)
+    ]
 
 
-def _sampled(ids: list[int], logprobs: list[float], ended: bool, base: Base) -> Sampled:
+def _sampled(
+    ids: list[int], logprobs: list[float], ended: bool, likeliest: list[list[tuple[int, float]]], base: Base
+) -> Sampled:
     """Cut after the first stop token: a row that ended may have been decoded further before it left the batch."""
     length = next((i + 1 for i, token in enumerate(ids) if token in base.stop_ids), len(ids))
     length = min(length, next((i for i, token in enumerate(ids) if token < 0), len(ids)))
-    return Sampled(ids[:length], logprobs[:length], ended)
+    return Sampled(ids[:length], logprobs[:length], ended, likeliest[:length])
 
 
 def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

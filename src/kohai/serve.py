@@ -1,0 +1,170 @@
+"""A model as an OpenAI-compatible chat endpoint: the base, or the base with an adapter of a run.
+
+One request at a time is decoded; others wait. What a request asks for and this server does not do is refused by name
+with status 400, never ignored. Leaves out streaming, batching of requests, and the guard: it gives what the model says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from kohai import progress
+from kohai.config import ModelConfig
+from kohai.errors import ToolError
+from kohai.models import adapters
+from kohai.models.base import Base, load_base
+from kohai.models.generate import Sampled, generate
+
+ROLE = "served"
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRequest(BaseModel):
+    """What this server understands of OpenAI's chat completions."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = ""
+    messages: Annotated[list[Message], Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    seed: int = 0
+    n: Annotated[int, Field(ge=1, le=16)] = 1
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
+    stream: Literal[False] = False
+    user: str = ""
+
+
+def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> None:
+    """Serves until it is stopped; the first line on stderr says where.
+
+    Raises:
+        ToolError: the address is taken or not this machine's. DataError: the model or the adapter does not load.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise ToolError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another --port") from None
+    with listening, loaded(model, adapter) as (base, plain):
+        name = model.name if adapter is None else f"{model.name}+{adapter.name}"
+        url = f"http://{host}:{listening.getsockname()[1]}/v1"
+        progress.say(f"serving {name} at {url}")
+        server = uvicorn.Server(uvicorn.Config(application(base, plain, name), log_level="warning"))
+        server.run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def loaded(model: ModelConfig, adapter: Path | None) -> Iterator[tuple[Base, Any]]:
+    """The base, and the plain model with the adapter folded in."""
+    base = load_base(model)
+    if adapter is None:
+        yield base, base.model
+        return
+    carrying = adapters.load(base, base.model, ROLE, adapter)
+    with adapters.merged(carrying, ROLE) as plain:
+        yield base, plain
+
+
+def application(base: Base, plain: Any, name: str) -> FastAPI:
+    """The endpoint; `plain` is a plain causal model."""
+    app = FastAPI(title="Kohai", docs_url=None, redoc_url=None, openapi_url=None)
+    one_at_a_time = threading.Lock()
+
+    @app.exception_handler(RequestValidationError)
+    async def not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [f"{'.'.join(map(str, item['loc'][1:]))}: {_words(item)}" for item in error.errors()]
+        return JSONResponse({"error": {"message": "; ".join(found), "type": "invalid_request_error"}}, 400)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": {"message": error.detail, "type": "invalid_request_error"}}, error.status_code)
+
+    @app.get("/v1/models")
+    def models() -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "kohai"}]}
+
+    @app.post("/v1/chat/completions")
+    def complete(request: ChatRequest) -> dict[str, Any]:
+        ids = base.render_chat([message.model_dump() for message in request.messages])
+        limit = getattr(base.model.config, "max_position_embeddings", None)
+        if limit is not None and len(ids) + request.max_tokens > limit:
+            raise HTTPException(
+                400, f"{len(ids)} tokens to read and {request.max_tokens} to write exceed the context of {limit}"
+            )
+        with one_at_a_time:
+            [found] = generate(
+                base,
+                plain,
+                [ids],
+                n=request.n,
+                temperature=request.temperature,
+                max_new_tokens=request.max_tokens,
+                batch_tokens=1,
+                seed=request.seed,
+                n_likeliest=request.top_logprobs if request.logprobs else 0,
+            )
+        return {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": name,
+            "choices": [_choice(base, index, sampled, request.logprobs) for index, sampled in enumerate(found)],
+            "usage": _usage(len(ids), found),
+        }
+
+    return app
+
+
+def _choice(base: Base, index: int, sampled: Sampled, with_logprobs: bool) -> dict[str, Any]:
+    shown = sampled.ids[:-1] if sampled.finished else sampled.ids  # without the token that ends it
+    choice: dict[str, Any] = {
+        "index": index,
+        "message": {"role": "assistant", "content": base.decode(shown)},
+        "finish_reason": "stop" if sampled.finished else "length",
+        "logprobs": None,
+    }
+    if with_logprobs:
+        rivals = sampled.likeliest or [[] for _ in shown]
+        choice["logprobs"] = {
+            "content": [
+                _token(base, token, logprob) | {"top_logprobs": [_token(base, *rival) for rival in others]}
+                for token, logprob, others in zip(shown, sampled.logprobs, rivals, strict=False)
+            ]
+        }
+    return choice
+
+
+def _token(base: Base, token: int, logprob: float) -> dict[str, Any]:
+    text = str(base.tokenizer.decode([token]))
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+def _usage(n_prompt: int, found: list[Sampled]) -> dict[str, int]:
+    n_completion = sum(len(sampled.ids) for sampled in found)
+    return {"prompt_tokens": n_prompt, "completion_tokens": n_completion, "total_tokens": n_prompt + n_completion}
+
+
+def _words(item: dict[str, Any]) -> str:
+    return "is not supported" if item["type"] == "extra_forbidden" else str(item["msg"])

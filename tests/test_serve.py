@@ -1,0 +1,163 @@
+"""The chat endpoint: a real server with a tiny model, and the base model behind it as a judge."""
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx2
+import pytest
+import torch
+import uvicorn
+from tiny_models import plain_logits
+
+from kohai.config import EndpointConfig, ModelConfig
+from kohai.judge import Case, Criterion
+from kohai.judge.endpoint import EndpointJudge
+from kohai.models.base import load_base
+from kohai.records import Completion, Execution, Task
+from kohai.serve import application
+
+CRITERIA = (Criterion("does_task", "Does it do the task?", ("llm",)), Criterion("tidy", "Is it tidy?", ("llm",)))
+HELLO = [{"role": "user", "content": "Say hi."}]
+
+
+def cases(n):
+    return [
+        Case(Task("t", "Print a number."), Completion("t", i, "", f"print({i})"), "", Execution("ok", "none"), [])
+        for i in range(n)
+    ]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_base(ModelConfig(name="tiny-random", device="cpu", dtype="float32", threads=1))
+
+
+@pytest.fixture(scope="module")
+def url(base):
+    """A server's base URL."""
+    config = uvicorn.Config(application(base, base.model, "tiny"), port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
+    server.should_exit = True
+    thread.join()
+
+
+def ask(url, **body):
+    return httpx2.post(f"{url}/chat/completions", json={"messages": HELLO} | body, trust_env=False, timeout=60)
+
+
+def test_greedy_is_the_likeliest_token_each_time(base, url):
+    """Its text, tokens and log-probabilities are those of plain forward passes."""
+    found = ask(url, temperature=0, max_tokens=6, logprobs=True, top_logprobs=3).json()
+    [choice] = found["choices"]
+    ids = base.render_chat(HELLO)
+    for token in choice["logprobs"]["content"]:
+        logprobs = plain_logits(base, ids)[-1].log_softmax(-1)
+        best = int(logprobs.argmax())
+        assert token["token"] == base.tokenizer.decode([best])
+        assert token["logprob"] == pytest.approx(float(logprobs[best]), abs=1e-4)
+        expected = torch.topk(logprobs, 3).values.tolist()
+        assert [rival["logprob"] for rival in token["top_logprobs"]] == pytest.approx(expected, abs=1e-4)
+        ids = [*ids, best]
+    assert found["usage"]["prompt_tokens"] == len(base.render_chat(HELLO))
+    assert choice["finish_reason"] in ("stop", "length")
+
+
+def test_a_seed_gives_the_same_again(url):
+    """Sampled at temperature 1; n choices; another seed gives other ones."""
+    first, again, other = (
+        [c["message"]["content"] for c in ask(url, seed=seed, n=3, max_tokens=8).json()["choices"]]
+        for seed in (1, 1, 2)
+    )
+    assert len(first) == 3
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"response_format": {"type": "json_object"}}, "response_format: is not supported"),
+        ({"stream": True}, "stream: Input should be False"),
+        ({"messages": []}, "messages: List should have at least 1 item"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role"),
+        ({"max_tokens": 100_000}, "exceed the context of"),
+        ({"temperature": -1}, "temperature: Input should be greater"),
+    ],
+)
+def test_what_it_does_not_do_is_refused_by_name(url, body, words):
+    """400 with the field, never ignored."""
+    response = ask(url, **body)
+    assert response.status_code == 400
+    assert words in response.json()["error"]["message"]
+
+
+def test_models(url):
+    """The one that is served."""
+    assert httpx2.get(f"{url}/models", trust_env=False).json()["data"][0]["id"] == "tiny"
+
+
+def test_a_judge_that_talks_nonsense_is_unscored(url):
+    """A model with random weights behind a real server: no verdict is invented; settings it refuses are left out."""
+    judge = EndpointJudge("tiny", EndpointConfig(base_url=url, model="tiny", max_tokens=16))
+    rows = judge.answer(CRITERIA, cases(3))
+    assert {verdict.answer for row in rows for verdict in row} == {"unscored"}
+    assert all(verdict.evidence for row in rows for verdict in row)
+    assert judge.report()["output_tokens"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_base_model_as_a_judge():
+    """`kohai serve` with the real base: each criterion of each case ends as a verdict or unscored with its reason;
+    where it wrote yes or no there is a probability, which agrees with the word.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-m", "kohai", "serve", "configs/demo.yaml", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        found = None
+        while found is None:
+            line = child.stderr.readline()
+            assert line, "the server ended"
+            found = re.search(r"serving \S+ at (\S+)", line)
+        config = EndpointConfig(base_url=found[1], model="base", concurrency=2, max_tokens=160, timeout_seconds=300)
+        judge = EndpointJudge("base", config)
+        rows = judge.answer(CRITERIA, cases(4))
+        assert len(rows) == 4
+        for verdict in (verdict for row in rows for verdict in row):
+            if verdict.answer == "unscored":
+                assert verdict.evidence
+            elif verdict.probability is not None:
+                assert (verdict.probability >= 0.5) == (verdict.answer == "yes")
+                assert math.isfinite(verdict.probability)
+        assert judge.report()["calls"] >= 4
+    finally:
+        child.send_signal(signal.SIGINT)
+        child.wait(timeout=60)
+
+
+def test_a_port_that_is_taken_is_said():
+    """Exit code 2 and one line, before any model is loaded."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "kohai", "serve", "configs/smoke.yaml", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}: cannot be listened on" in done.stderr
