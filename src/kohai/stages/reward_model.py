@@ -206,16 +206,13 @@ def first_read(
 @torch.no_grad()
 def read(base: Base, model: Any, instructions: Mapping[str, str], codes: Codes) -> dict[str, torch.Tensor]:
     """Per task, (n,): how well each program explains the instruction, by the adapter `reward` as it is."""
-    logprobs = {}
+    pairs = [(instructions[task_id], code) for task_id, found in codes.items() for code in found]
     with (
-        progress.bar("reward-model scores", len(codes), unit="tasks") as bar,
+        progress.bar("reward-model scores", len(pairs), unit="programs") as bar,
         adapters.merged(model, "reward") as plain,
     ):
-        for task_id, found in codes.items():
-            values = review(base, plain, [(instructions[task_id], code) for code in found])
-            logprobs[task_id] = torch.tensor(values, device=base.device)
-            bar.advance()
-    return logprobs
+        values = torch.tensor(review(base, plain, pairs, lambda done: bar.advance(done)), device=base.device)
+    return dict(zip(codes, values.split([len(found) for found in codes.values()]), strict=True))
 
 
 def laid_out(
