@@ -1,9 +1,9 @@
 """The reviewer: an offline judge that scores log P(instruction | code) (Coder-Reviewer reranking, arXiv 2211.16490).
 
 The base, tuned for minutes on the demo references turned round, reads a program and says how well it explains the
-instruction: mean log-probability per token of the instruction. Comments, docstrings and unused strings are stripped
-first, since code that quotes the instruction would fool it. A logistic curve, fitted on references against their
-mutants, turns the score into a probability of yes; the threshold is 0.5.
+instruction: mean log-probability per token of the instruction. What a program repeats of its instruction is cut first
+(`judge/echo.py`), comments and unused strings with it, since code that quotes the instruction would fool it. A logistic
+curve, fitted on references against their mutants, turns the score into a probability of yes; the threshold is 0.5.
 
 Answers only the criterion `does_task`: whether a program runs, execution and static checks know better.
 """
@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from kohai.code import strip_noise
 from kohai.judge import Case, Criterion
+from kohai.judge.echo import without_echo
 from kohai.judge.reliability import fit, sigmoid
 from kohai.metrics import auc
 from kohai.models import adapters
@@ -108,7 +108,7 @@ class Reviewer:
 
 def review_group(base: Base, instruction: str, code: str) -> Group:
     """The pair turned round: the code as prompt, the instruction as answer."""
-    return base.render(f"{QUESTION}\n\n{strip_noise(code)}"), [answer_ids(base, instruction)]
+    return base.render(f"{QUESTION}\n\n{without_echo(code, instruction)}"), [answer_ids(base, instruction)]
 
 
 @torch.no_grad()
@@ -119,7 +119,7 @@ def review(
 
     Pairs that read the same, once stripped, are computed once.
     """
-    read = [(instruction, strip_noise(code)) for instruction, code in pairs]
+    read = [(instruction, without_echo(code, instruction)) for instruction, code in pairs]
     distinct = list(dict.fromkeys(read))
     groups = [review_group(base, instruction, code) for instruction, code in distinct]
     scores: list[float] = []
