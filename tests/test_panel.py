@@ -4,9 +4,11 @@ import math
 
 import pytest
 
+from kohai.config import parse_config
 from kohai.judge import Case, Criterion, Member, Panel, Rubric, judge
 from kohai.judge.panel import deviation, pooled
 from kohai.judge.reliability import SUREST, Reliability, fit, worth
+from kohai.models.judging import answers_depend_on
 from kohai.records import Completion, Execution, Task, Verdict
 
 DOES_TASK = Criterion("does_task", "Does it do the task?", ("human", "llm"), 4.0)
@@ -155,3 +157,17 @@ def test_no_verdict_is_worth_more_than_the_surest():
     assert worth(Verdict("x", "yes", "a", "", 1.0), None) == pytest.approx(SUREST)
     assert worth(Verdict("x", "yes", "a", "", 0.8), None) == pytest.approx(math.log(4))
     assert Reliability(100.0, 0.0, 1.0, 1.0, 1.0, 9).log_odds(Verdict("x", "no", "a")) == -SUREST
+
+
+def test_a_raised_budget_makes_no_answer_another_one():
+    """What a judge may cost, how fast it is asked and what it weighs do not undo a stage; another model does."""
+
+    def depends(**changes):
+        endpoint = {"base_url": "http://127.0.0.1:1/v1", "model": "m"} | changes
+        feedback = {"judges": ["senior"], "endpoints": {"senior": endpoint}}
+        needed = {"run": "r", "package": {"path": "p"}, "tasks": {"folder": "t"}}
+        return answers_depend_on(parse_config(needed | {"feedback": feedback}))
+
+    assert depends() == depends(budget={"calls": 9}, concurrency=2, retries=0, weight=3.0, requests_per_minute=5)
+    assert depends() != depends(model="n")
+    assert depends() != depends(one_each=True)

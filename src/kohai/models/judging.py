@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from kohai.config import Config
 from kohai.judge import EndpointJudge, Member, Panel
@@ -58,6 +59,21 @@ def judges_of_run(config: Config, workspace: Workspace) -> Iterator[dict[str, An
             elif base is not None:
                 judges[name] = _local(name, config, workspace, base, model)
         yield judges
+
+
+def answers_depend_on(config: Config) -> dict[str, Any]:
+    """What the judges' answers depend on: not how fast they are asked, nor what they may cost, nor what they weigh."""
+    settings = config.feedback
+    endpoint = {"base_url", "model", "one_each", "logprobs", "max_tokens"}
+    return {
+        "judges": settings.judges,
+        "escalate_to": settings.escalate_to,
+        "endpoints": {
+            name: found.model_dump(mode="json", include=endpoint) for name, found in settings.endpoints.items()
+        },
+        "reviewer": settings.reviewer.model_dump(mode="json", exclude={"weight"}),
+        "bench": settings.bench.model_dump(mode="json", exclude={"switch_off"}),
+    }
 
 
 def voice(config: Config, name: str) -> float:

@@ -19,7 +19,7 @@ from kohai.judge import Case, EndpointJudge, judge, load_rubric
 from kohai.judge.panel import PANEL, counting
 from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
-from kohai.models.judging import RELIABILITY, panel_of_run
+from kohai.models.judging import RELIABILITY, answers_depend_on, panel_of_run, voice
 from kohai.models.reviewer import Reviewer
 from kohai.records import Completion, Feedback, Label, Task, Verdict, read_lines
 from kohai.sandbox.of_run import execute
@@ -30,7 +30,12 @@ from kohai.workspace import Workspace
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
     settings = {
-        "feedback": config.feedback.model_dump(mode="json"),
+        "feedback": answers_depend_on(config),
+        "panel": {
+            "weights": {member: voice(config, member) for member in config.feedback.judges},
+            "switch_off": config.feedback.bench.switch_off,
+        }
+        | config.feedback.model_dump(mode="json", include={"pooling", "soft", "max_unscored"}),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),

@@ -23,7 +23,7 @@ from kohai.judge.marks import marks, reliability
 from kohai.judge.panel import Answerer
 from kohai.models import adapters
 from kohai.models.base import load_base
-from kohai.models.judging import CALIBRATION, EXAM, RELIABILITY, REVIEWER, judges_of_run
+from kohai.models.judging import CALIBRATION, EXAM, RELIABILITY, REVIEWER, answers_depend_on, judges_of_run
 from kohai.models.reviewer import Calibration, calibrate, review, review_group
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
@@ -39,9 +39,8 @@ BENCH = "judges/bench.json"
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
-    feedback = config.feedback.model_dump(mode="json", exclude={"soft", "max_unscored", "pooling", "labels"})
     settings = {
-        "feedback": feedback,
+        "feedback": answers_depend_on(config),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
