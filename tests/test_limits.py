@@ -189,8 +189,8 @@ def test_the_breaker_pauses_longer_each_time():
         return breaker, waits
 
     breaker, waits = asyncio.run(story())
-    assert waits[0] == pytest.approx(0.1, abs=0.05)
-    assert waits[1] == pytest.approx(0.2, abs=0.05)
+    assert waits[0] > 0.09  # a busy machine only waits longer
+    assert waits[1] > 0.19
     assert not breaker.is_open
 
 
