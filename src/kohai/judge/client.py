@@ -107,15 +107,14 @@ class ChatClient:
         self._tls = httpx2.create_ssl_context()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[httpx2.AsyncClient]:
-        """One worker's connection; a pool for all of them would look through all at each request. A loopback address is
-        never asked through a proxy.
-        """
+    async def connections(self, n: int) -> AsyncIterator[httpx2.AsyncClient]:
+        """A pool of n connections. A loopback address is never asked through a proxy."""
         key = self._key.get_secret_value()
         async with httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=None,  # each call has one over all of it
             verify=self._tls,
+            limits=httpx2.Limits(max_connections=n, max_keepalive_connections=n),
             trust_env=self._url.host not in ("127.0.0.1", "::1", "localhost"),
         ) as http:
             yield http

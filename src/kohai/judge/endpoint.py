@@ -14,6 +14,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
@@ -31,6 +32,7 @@ from kohai.records import Verdict
 
 _SEED = 7
 _TOP_LOGPROBS = 8
+_SHARERS = 8  # workers that share a pool of connections: it looks through all of them at each request
 _FAILURES_AT_START = 5  # so many failed calls before the first answer, and the endpoint is given up
 
 
@@ -178,20 +180,21 @@ class EndpointJudge:
         self._stopped = None
         self._client.begin()
 
-        async def work() -> None:
-            async with self._client.connection() as http:
-                for key, messages in waiting:
-                    try:
-                        done(key, await self._ask(http, messages, key, questions))
-                    except BudgetError as error:
-                        self._stopped = error
-                    if self._stopped is not None:
-                        return
+        async def work(http: httpx2.AsyncClient) -> None:
+            for key, messages in waiting:
+                try:
+                    done(key, await self._ask(http, messages, key, questions))
+                except BudgetError as error:
+                    self._stopped = error
+                if self._stopped is not None:
+                    return
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.config.concurrency, len(messages_by_key))):
-                    group.create_task(work())
+            async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+                for number in range(min(self.config.concurrency, len(messages_by_key))):
+                    if number % _SHARERS == 0:
+                        http = await stack.enter_async_context(self._client.connections(_SHARERS))
+                    group.create_task(work(http))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         if self._stopped is not None:
