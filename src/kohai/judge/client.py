@@ -88,6 +88,7 @@ class ChatClient:
         self._breaker = Breaker(_PAUSES * backoff_seconds)
         self._field = f"feedback.endpoints.{name}"
         self._url = _url(config.base_url, self._field)
+        self._calls_at = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
         self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
         self._key = SecretStr(os.environ.get(config.key_env, "").strip())
         if not self._key.get_secret_value().isascii() or not self._key.get_secret_value().isprintable():
@@ -183,14 +184,15 @@ class ChatClient:
 
     async def _send(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx2.Response:
         """One request within rates and budget."""
-        url = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
         expected, most = self.expected(messages), self.most(messages)
         async with self._rates.call(expected.input_tokens + expected.output_tokens) as paced:
             await self.budget.take(most)
             used = Usage(0, expected.input_tokens)  # of a request that got no answer: it may have been read
             try:
                 async with asyncio.timeout(self.config.timeout_seconds):
-                    response = await http.post(url, json={"model": self.config.model, "messages": messages, **options})
+                    response = await http.post(
+                        self._calls_at, json={"model": self.config.model, "messages": messages, **options}
+                    )
                 used = _usage(response, expected)
                 return response
             finally:

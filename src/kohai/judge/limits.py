@@ -29,14 +29,13 @@ class Budget:
     def __init__(self, name: str, account: str, config: EndpointConfig, ledger: Ledger | None = None) -> None:
         self.name = name
         self.spent = Usage()
-        self.before = Usage()  # what earlier processes spent
         self._config = config
         self._ledger = ledger
         self._account = account  # in the ledger: free of secrets
         self._held = Usage()
         self._settled = asyncio.Condition()
         if ledger is not None:
-            self.before = self.spent = ledger.spent(self._account)
+            self.spent = ledger.spent(self._account)
 
     def cost(self, usage: Usage) -> float:
         """In the currency of the price; 0 without one."""

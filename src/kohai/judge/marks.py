@@ -24,6 +24,8 @@ from kohai.metrics import (
 from kohai.metrics.agreement import Counts
 from kohai.records import Verdict
 
+COMMENTS = ("comments", "docstring")  # rewrites that add nothing but words
+
 
 def marks(
     items: Sequence[Item],
@@ -103,9 +105,6 @@ def reliability(
     slope, intercept = fit([said(verdict) for _, verdict, _ in scored], known)
     is_off = balanced.low <= 0.5
     return asdict(Reliability(slope, intercept, balanced.value, balanced.low, balanced.high, balanced.n, is_off))
-
-
-COMMENTS = ("comments", "docstring")
 
 
 def _moves(

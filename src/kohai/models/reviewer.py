@@ -108,7 +108,12 @@ class Reviewer:
 
 def review_group(base: Base, instruction: str, code: str) -> Group:
     """The pair turned round: the code as prompt, the instruction as answer."""
-    return base.render(f"{QUESTION}\n\n{without_echo(code, instruction)}"), [answer_ids(base, instruction)]
+    return _group(base, instruction, without_echo(code, instruction))
+
+
+def _group(base: Base, instruction: str, read: str) -> Group:
+    """As `review_group`, of a program as the reviewer reads it."""
+    return base.render(f"{QUESTION}\n\n{read}"), [answer_ids(base, instruction)]
 
 
 @torch.no_grad()
@@ -121,7 +126,7 @@ def review(
     """
     read = [(instruction, without_echo(code, instruction)) for instruction, code in pairs]
     distinct = list(dict.fromkeys(read))
-    groups = [review_group(base, instruction, code) for instruction, code in distinct]
+    groups = [_group(base, instruction, code) for instruction, code in distinct]
     scores: list[float] = []
     for row in rows(groups, ROW_TOKENS):
         scores += mean_logprobs(plain, pack([groups[i] for i in row], base.device)).tolist()
