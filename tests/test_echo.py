@@ -20,11 +20,11 @@ def test_a_program_that_repeats_nothing_stays():
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("x = 'Please count the shelves in hall 7, now'", "x = 'Please ..., now'"),
+        ("print('Please count the shelves in hall 7, now')", "print('Please ..., now')"),
         ("print(f'Count the shelves in hall {n}')", "print(f'... {n}')"),
         ("count_the_shelves_in_hall = 3\nprint(count_the_shelves_in_hall)", "name_1 = 3\nprint(name_1)"),
-        ("def book_the_note_on_each():\n    pass", "def name_1():\n    pass"),
-        ("def the_shelves_in_hall_7_and(a):\n    pass", "def name_1(a):\n    pass"),
+        ("def book_the_note_on_each():\n    pass\nbook_the_note_on_each()", "def name_1():\n    pass\nname_1()"),
+        ("@f\ndef the_shelves_in_hall_7_and(a):\n    pass", "@f\ndef name_1(a):\n    pass"),
         ("import sys as count_the_shelves_in", "import sys as name_1"),
         ("f(count_the_shelves_in=1)", "f(count_the_shelves_in=1)"),
         ("# Count the shelves in hall 7\nprint(1)", "print(1)"),

@@ -11,7 +11,8 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from kohai.code import parse, strip_noise
+from kohai.code import parse
+from kohai.judge.reading import own_names, read, rename
 
 RUN = 4  # words: shorter ones are names and phrases that a right program has too
 _WORD = re.compile(r"[A-Za-z]+|[0-9]+")
@@ -19,10 +20,10 @@ _QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|“[^”]*”|`[^`]*`")
 
 
 def without_echo(code: str, instruction: str) -> str:
-    """A program without comments, docstrings, unused texts, and without runs of its instruction's words in texts (`...`
+    """A program as judges read it (`judge/reading.py`), and without runs of its instruction's words in texts (`...`
     instead) and in names of its own (`name_1` instead). One that does not parse is only stripped.
     """
-    stripped = strip_noise(code)
+    stripped = read(code, instruction).code
     runs = set(_runs([word.lower() for word in _WORD.findall(_QUOTED.sub(" ", instruction))]))
     tree = parse(stripped) if runs else None
     if tree is None:
@@ -33,16 +34,9 @@ def without_echo(code: str, instruction: str) -> str:
             text = _cut(node.value, runs)
             is_changed |= text != node.value
             node.value = text
-    new_names = {
-        name: f"name_{number}"
-        for number, name in enumerate((name for name in _own_names(tree) if _cut(name, runs) != name), 1)
-    }
-    for node in ast.walk(tree):
-        for field in ("id", "name", "arg", "asname"):
-            name = getattr(node, field, None)
-            if name in new_names and not isinstance(node, ast.keyword):
-                setattr(node, field, new_names[name])
-    if not is_changed and not new_names:
+    names = [name for name in own_names(tree) if _cut(name, runs) != name]
+    rename(tree, names)
+    if not is_changed and not names:
         return stripped
     try:
         return ast.unparse(tree)
@@ -65,18 +59,3 @@ def _cut(text: str, runs: set[tuple[str, ...]]) -> str:
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return (tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
-
-
-def _own_names(tree: ast.Module) -> list[str]:
-    """Names that the program itself gives: variables, functions, classes, parameters, imports under another name."""
-    names: dict[str, None] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names[node.id] = None
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names[node.name] = None
-        elif isinstance(node, ast.arg):
-            names[node.arg] = None
-        elif isinstance(node, ast.alias) and node.asname:
-            names[node.asname] = None
-    return list(names)

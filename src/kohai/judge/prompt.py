@@ -1,26 +1,25 @@
 """What a judge is told about a case: the same text for the same case, so that its answer can be remembered.
 
 Everything that comes from elsewhere (instruction, docs, program, what the program printed) stands between markers whose
-name is a hash of all of it: no text can hold the marker that will enclose it. Comments and docstrings are cut, since
-judges believe them (arXiv 2505.16222). Covered: text that closes its block early, and text that gives orders. Not
-covered: a judge that obeys what it was told to read as data; mutants measure that.
+name is a hash of all of it: no text can hold the marker that will enclose it. The program stands there as
+`judge/reading.py` reads it, without comments and long texts, since judges believe them (arXiv 2505.16222). Covered:
+text that closes its block early, and text that gives orders. Not covered: a judge that obeys the short texts that are
+left; the judge bench measures that.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from kohai.code import parse, strip_noise
 from kohai.judge.panel import Case
+from kohai.judge.reading import read
 from kohai.judge.rubric import Criterion
 from kohai.records import Execution, Verdict
 
 _MAX_OUTPUT = 800  # characters of what a program printed
 _MAX_CODE = 12_000
-_MAX_LITERAL = 200  # of a text in a program that is longer than that
 
 SYSTEM = (
     "You review one Python program that was written for an instruction. You answer yes/no questions about it. "
@@ -56,12 +55,13 @@ def ask(criterion: Criterion) -> str:
 
 def describe(case: Case) -> str:
     """All that is known of a case, each part between markers."""
+    program = read(case.completion.code, case.task.instruction)
     parts = {
         "INSTRUCTION": case.task.instruction,
         "DOCS": case.docs,
-        "PROGRAM": _cut(_without_padding(strip_noise(case.completion.code)), _MAX_CODE),
-        "FINDINGS": _findings(case.static, case.execution),
-        "OUTPUT": _cut(case.execution.stdout, _MAX_OUTPUT),
+        "PROGRAM": _cut(program.code, _MAX_CODE),
+        "FINDINGS": program.hide(_findings(case.static, case.execution)),
+        "OUTPUT": _cut(program.hide(case.execution.stdout), _MAX_OUTPUT),
     }
     parts = {name: _encodable(text).strip("\n") or "(nothing)" for name, text in parts.items()}
     marker = _marker(parts)
@@ -111,20 +111,6 @@ def _marker(parts: dict[str, str]) -> str:
     while digest[:16] in whole:
         digest = hashlib.sha256(digest.encode()).hexdigest()
     return digest[:16]
-
-
-def _without_padding(code: str) -> str:
-    """A program that is too long to be shown, its long texts cut: they may be there to push the rest out of sight."""
-    tree = parse(code) if len(code) > _MAX_CODE else None
-    if tree is None:
-        return code
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and len(node.value) > _MAX_LITERAL:
-            node.value = f"{node.value[:_MAX_LITERAL]!s} ... ({len(node.value) - _MAX_LITERAL} more)"
-    try:
-        return ast.unparse(tree)
-    except ValueError:  # an f-string that this Python cannot write
-        return code
 
 
 def _cut(text: str, limit: int) -> str:
