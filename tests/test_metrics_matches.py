@@ -8,7 +8,7 @@ import pytest
 
 from kohai.catalog import Catalog, read_package
 from kohai.metrics import effect_match, exact_api
-from kohai.metrics.api_match import api_calls
+from kohai.metrics.api_match import ApiMatch, api_calls, api_match
 from kohai.records import Effect, Execution
 
 SOURCE = {
@@ -116,11 +116,27 @@ def test_lines_are_readable(catalog: Catalog) -> None:
     found = api_calls(REFERENCE, catalog)
     assert found is not None
     docked = "harbour.berths.dock(name='Ann', nights=3, side=harbour.berths.Side.PORT)"
-    assert dict(found) == {
-        docked: 1,
-        f"harbour.berths.Boat.paint(colour='red', self={docked})": 1,
-        f"harbour.crew.hire(berth={docked}.berth, name='Bo')": 1,
-    }
+    assert [call.line for call in found] == [
+        docked,
+        f"harbour.berths.Boat.paint(colour='red', self={docked})",
+        f"harbour.crew.hire(berth={docked}.berth, name='Bo')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("red", "red", (True, True, True)),
+        ("red", "blue", (True, True, False)),
+        (", nights=3", "", (True, False, False)),
+        (", nights=3", ", nights=1", (True, False, False)),  # the default: as good as left out
+        ('boat.paint("red")', "berths.boats()", (False, False, False)),
+        ("crew.hire(", "crew.hire((", (False, False, False)),
+    ],
+)
+def test_levels(catalog: Catalog, old: str, new: str, expected: tuple[bool, bool, bool]) -> None:
+    """Name, argument names, argument values: each asks for more."""
+    assert api_match(REFERENCE.replace(old, new), REFERENCE, catalog) == ApiMatch(*expected)
 
 
 def test_growth_is_bounded(catalog: Catalog) -> None:
