@@ -1,14 +1,17 @@
 """The report, on a hand-made run folder with numbers worked by hand."""
 
 import json
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from kohai import report
+from kohai import cli, report
 from kohai.errors import DataError, WorkspaceError
 from kohai.records import Completion, Effect, Evaluation, Execution, Feedback, Task, Verdict
 from kohai.report import cases, charts, tables, words
@@ -204,6 +207,83 @@ def test_json_is_strict(workspace):
     assert [line["step"] for line in curves["probe"]] == [0, 5]
 
 
+def test_numbers_lead_to_their_tasks(workspace):
+    """Each rate and each count of an outcome links to a list of its tasks; each task of a list to its programs."""
+    page = report.write(workspace).page.read_text()
+    assert 'href="#test-rlaif-executability-yes"' in page
+    assert 'href="#test-rlaif-outcome-unbound_name"' in page
+    targets = set(re.findall(r'id="([^"]+)"', page))
+    links = set(re.findall(r'href="#([^"]+)"', page))
+    assert links <= targets
+    assert len(links) > 12
+    listed = re.search(r'id="test-rlaif-executability-no">(.*?)</p>', page, re.DOTALL)[1]
+    assert re.findall(r">(t\d\d)<", listed) == ["t09", "t10"]
+    listed = re.search(r'id="test-rlaif-executability-unscored">(.*?)</p>', page, re.DOTALL)[1]
+    assert re.findall(r">(t\d\d)<", listed) == ["t11"]
+
+
+def test_likeness_is_shown_where_it_was_measured(workspace):
+    """Shares have a mean and a bootstrap interval: 0.5, 0.7, 0.9 have the mean 0.7; without any there is no table."""
+    assert "How like the reference" not in report.write(workspace).page.read_text()
+    found = [
+        replace(evaluation("sft", n, OK, True), metrics={"codebleu": value, "rouge_l": None, "api_name": n > 0})
+        for n, value in enumerate((0.5, 0.7, 0.9))
+    ]
+    entry = tables.describe(found)
+    assert entry["codebleu"]["value"] == pytest.approx(0.7)
+    assert 0.5 <= entry["codebleu"]["low"] < 0.7 < entry["codebleu"]["high"] <= 0.9
+    assert entry["api_name"]["value"] == pytest.approx(2 / 3)
+    assert "rouge_l" not in entry
+    workspace.write_records("evaluate/evaluations.jsonl", found)
+    page = report.write(workspace).page.read_text()
+    assert "How like the reference" in page
+    assert "CodeBLEU" in page
+    assert "<th>ROUGE-L" not in page
+
+
+@pytest.fixture
+def other(workspace, tmp_path) -> Workspace:
+    """Another run on the same tasks, whose RLAIF runs three tasks less: 6 of the 11 that the machine could judge."""
+    folder = tmp_path / "other"
+    shutil.copytree(workspace.root, folder)
+    made = Workspace(folder)
+    found = [e for e in evaluations() if e.arm == "sft"]
+    found += [evaluation("rlaif", task, OK if task < 6 else FAILED, task < 6) for task in range(11)]
+    made.write_records("evaluate/evaluations.jsonl", found)
+    return made
+
+
+def test_runs_side_by_side(workspace, other, tmp_path):
+    """Arms are named by their run; each is paired with the first run's over the tasks that both scored: 6/11 - 9/11."""
+    paths = report.compare([workspace, other], tmp_path / "both")
+    found = json.loads(paths.data.read_text())
+    assert set(found["arms"]) == {"run: sft", "run: rlaif", "other: sft", "other: rlaif"}
+    assert set(found["paired"]) == {"other: sft less run: sft", "other: rlaif less run: rlaif"}
+    change = found["paired"]["other: rlaif less run: rlaif"]["test"]["executability"]
+    assert change["difference"] == pytest.approx(-3 / 11)
+    assert change["n"] == 11
+    assert found["arms"]["other: rlaif"]["test"]["kinds"] == {"ok": 6, "unbound_name": 5}
+    assert found["seconds"] == pytest.approx(2 * 372.5)
+    page = paths.page.read_text()
+    assert "other: RLAIF less run: RLAIF" in page
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+    assert "| other: RLAIF | 54.5 % [" in paths.table.read_text()
+
+
+def test_the_command_compares(workspace, other, tmp_path):
+    """`kohai report RUN RUN --to DIR`; one folder writes that run's own report; a folder that is no run is told."""
+    runner = CliRunner()
+    done = runner.invoke(cli.app, ["report", str(workspace.root), str(other.root), "--to", str(tmp_path / "both")])
+    assert done.exit_code == 0, done.output
+    assert "other: RLAIF" in done.output
+    assert str(tmp_path / "both" / "index.html") in done.output.replace("\n", "")
+    assert runner.invoke(cli.app, ["report", str(other.root)]).exit_code == 0
+    assert other.path("report", "index.html").exists()
+    done = runner.invoke(cli.app, ["report", str(workspace.root), str(tmp_path / "nothing.yaml")])
+    assert done.exit_code != 0
+    assert "nothing.yaml" in str(done.exception)
+
+
 def test_markdown(workspace):
     """The table has a row an arm and the ceiling; a bar in a cell can't break it."""
     text = report.write(workspace).table.read_text()
@@ -215,7 +295,7 @@ def test_markdown(workspace):
 def test_terminal(workspace, capsys):
     """The last lines are the headline, what it cost and where the page is."""
     paths = report.write(workspace)
-    report.show(workspace)
+    report.show(paths.page.parent)
     out = capsys.readouterr().out
     assert "RLAIF less SFT" in out
     assert str(paths.page) in out.splitlines()[-1]

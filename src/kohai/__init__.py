@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config",
+    "compare_runs",
     "dry_run",
     "evaluate",
     "export_preferences",
@@ -115,6 +116,16 @@ def evaluate(config: Config) -> dict[str, Any]:
 def write_report(config: Config) -> dict[str, Any]:
     """The report page, its JSON and its table; named so because `kohai.report` is the package that writes it."""
     return run(config, ["report"])
+
+
+def compare_runs(folders: Sequence[Path], to: Path | None) -> Path:
+    """The report on the runs in several folders, written to `to`; of a single one to its own folder for None."""
+    from kohai import report
+    from kohai.workspace import Workspace
+
+    runs = [Workspace(folder) for folder in folders]
+    written = report.write(runs[0], to) if len(runs) == 1 else report.compare(runs, to or Path("runs/comparison"))
+    return written.page.parent
 
 
 def __getattr__(name: str) -> Any:

@@ -69,7 +69,30 @@ def _stage_command(name: str) -> Callable[..., None]:
 
 
 for _name, _help in STAGES.items():
-    app.command(_name, help=_help)(_stage_command(_name))
+    if _name != "report":
+        app.command(_name, help=_help)(_stage_command(_name))
+
+
+@app.command(help=STAGES["report"])
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="A configuration, or folders of runs.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="DIR", help="Where the report on several runs goes.")
+    ] = "runs/comparison",
+    overrides: Overrides = None,
+) -> None:
+    """With several runs: compare them."""
+    if len(runs) == 1 and not _is_folder(runs[0]):
+        _run(runs[0], overrides, "report")
+        return
+    from pathlib import Path
+
+    import kohai
+    from kohai import report
+
+    folders = [Path(run) if _is_folder(run) else Path(_load(run, overrides).run) for run in runs]
+    with stoppable(sys.argv):
+        report.show(kohai.compare_runs(folders, Path(to) if len(folders) > 1 else None))
 
 
 @app.command()
@@ -245,6 +268,12 @@ def main() -> None:
         raise SystemExit(2) from None
 
 
+def _is_folder(path: str) -> bool:
+    from pathlib import Path
+
+    return Path(path).is_dir()
+
+
 def _load(path: str, overrides: list[str] | None) -> Config:
     from kohai.config import load_config
 
@@ -261,7 +290,7 @@ def _run(path: str, overrides: list[str] | None, stage: str | None) -> None:
             from kohai import report
             from kohai.workspace import Workspace
 
-            report.show(Workspace(config.run))
+            report.show(Workspace(config.run).path("report"))
         elif stage is not None:
             print(_json(reports.get(stage, reports)))
 

@@ -201,7 +201,7 @@ class Examined:
 class Evaluation:
     """One arm's answer to one test task, what happened when it ran, and its metrics.
 
-    A metric of None is unscored: the environment failed, or the task has no such truth.
+    A metric is a yes or no, or a share; None is unscored: the environment failed, or the task has no such truth.
     """
 
     arm: str
@@ -209,7 +209,7 @@ class Evaluation:
     task_id: str
     code: str
     execution: Execution
-    metrics: Mapping[str, bool | None] = field(default_factory=dict)
+    metrics: Mapping[str, bool | float | None] = field(default_factory=dict)
 
 
 Record = TypeVar("Record")

@@ -3,7 +3,15 @@
 from kohai.metrics.agreement import accuracy, balanced_accuracy, calibration_error, clustered, kappa
 from kohai.metrics.api_match import exact_api
 from kohai.metrics.effects import effect_match
-from kohai.metrics.intervals import Difference, Executability, Interval, executability, paired_bootstrap, wilson
+from kohai.metrics.intervals import (
+    Difference,
+    Executability,
+    Interval,
+    bootstrap_mean,
+    executability,
+    paired_bootstrap,
+    wilson,
+)
 from kohai.metrics.ranking import auc, pearson, spearman
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "accuracy",
     "auc",
     "balanced_accuracy",
+    "bootstrap_mean",
     "calibration_error",
     "clustered",
     "effect_match",

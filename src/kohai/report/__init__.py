@@ -1,7 +1,8 @@
 """The report of a run: a page, its JSON and a Markdown table, made of the run's artifacts alone.
 
     write(workspace)    RUN/report/index.html, report.json, report.md
-    show(workspace)     the final table on the terminal, and where the page is
+    compare(runs, out)  the same of several runs side by side
+    show(folder)        the final table of a written report on the terminal, and where the page is
     show_bench(...)     the judge bench's tables instead
 
 Leaves out training and running: what a stage has not made is shown as absent.
@@ -10,14 +11,16 @@ Leaves out training and running: what a stage has not made is shown as absent.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kohai.report.gather import compare as gather_all
 from kohai.report.gather import gather
 from kohai.workspace import Workspace, writing
 
-__all__ = ["ReportPaths", "gather", "show", "show_bench", "write"]
+__all__ = ["ReportPaths", "compare", "gather", "show", "show_bench", "write"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,21 @@ def write(workspace: Workspace, out: Path | None = None) -> ReportPaths:
         WorkspaceError: the folder holds no run, or there is no space left.
         DataError: an artifact is not what it should be.
     """
+    return _write(gather(workspace), workspace.path("report") if out is None else out)
+
+
+def compare(workspaces: Sequence[Workspace], out: Path) -> ReportPaths:
+    """Writes the three files about several runs into `out`.
+
+    Raises:
+        WorkspaceError, DataError: as `write`.
+    """
+    return _write(gather_all(workspaces), out)
+
+
+def _write(report: Mapping[str, Any], folder: Path) -> ReportPaths:
     from kohai.report import markdown, page
 
-    report = gather(workspace)
-    folder = workspace.path("report") if out is None else out
     paths = ReportPaths(folder / "index.html", folder / "report.json", folder / "report.md")
     texts = {
         paths.page: page.render(report),
@@ -52,12 +66,12 @@ def write(workspace: Workspace, out: Path | None = None) -> ReportPaths:
     return paths
 
 
-def show(workspace: Workspace, file: Any = None) -> None:
-    """Prints the table of a written report and the path of its page to `file` (default: stdout)."""
+def show(folder: Path, file: Any = None) -> None:
+    """Prints the table of the report in a folder and the path of its page to `file` (default: stdout)."""
     from kohai.report import terminal
 
-    report = workspace.read_json("report/report.json")
-    terminal.show(report, workspace.path("report", "index.html"), file)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    terminal.show(report, folder / "index.html", file)
 
 
 def show_bench(workspace: Workspace, file: Any = None) -> None:

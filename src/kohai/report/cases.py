@@ -7,20 +7,22 @@ digest of the task's id, so that a report of the same run always shows the same 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kohai.records import Evaluation, Task
-from kohai.report.tables import ByArm
+from kohai.report.tables import ByArm, answer
 
 COUNT = 10
 QUOTA = {"better": 4, "worse": 2, "both wrong": 2, "both right": 2}
 COMPARISONS = (("sft", "rlaif"), ("sft", "rejection_sft"), ("sft", "best_of_n"), ("base", "sft"))
 
 
-def choose(by_arm: ByArm, tasks: Mapping[str, Task]) -> list[dict[str, Any]]:
+def choose(
+    by_arm: ByArm, tasks: Mapping[str, Task], which: Sequence[tuple[str, str]] = COMPARISONS
+) -> list[dict[str, Any]]:
     """At most ten cases of the first comparison whose two arms were evaluated; empty where there is none."""
-    for before, after in COMPARISONS:
+    for before, after in which:
         if before in by_arm and after in by_arm:
             return _choose(by_arm, before, after, tasks)
     return []
@@ -47,8 +49,8 @@ def _choose(by_arm: ByArm, before: str, after: str, tasks: Mapping[str, Task]) -
             "change": change,
             "instruction": tasks[old.task_id].instruction if old.task_id in tasks else None,
             "reference": tasks[old.task_id].reference if old.task_id in tasks else None,
-            "before": _side(old),
-            "after": _side(new),
+            "before": answer(old),
+            "after": answer(new),
         }
         for change, (old, new) in chosen
     ]
@@ -66,16 +68,3 @@ def _rank(evaluation: Evaluation) -> int:
     if evaluation.metrics.get("effect_match"):
         return 2
     return int(bool(evaluation.execution.ran))
-
-
-def _side(evaluation: Evaluation) -> dict[str, Any]:
-    execution = evaluation.execution
-    return {
-        "arm": evaluation.arm,
-        "code": evaluation.code,
-        "kind": execution.kind,
-        "blame": execution.blame,
-        "evidence": execution.evidence,
-        "stdout": execution.stdout,
-        "metrics": dict(evaluation.metrics),
-    }

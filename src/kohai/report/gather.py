@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import yaml
@@ -27,6 +27,7 @@ CURVES = {
     "rl": "rl/metrics.jsonl",
     "probe": "rl/probe.jsonl",
 }
+_RESAMPLES = 2000
 Record = TypeVar("Record")
 
 
@@ -43,7 +44,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
     manifests = {stage: found for stage in STAGES if (found := workspace.manifest(stage)) is not None}
     by_arm = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
     references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
-    resamples, seed = (config.get("evaluate") or {}).get("resamples", 2000), config.get("seed", 0)
+    tasks = _tasks(workspace, by_arm)
+    resamples, seed = (config.get("evaluate") or {}).get("resamples", _RESAMPLES), config.get("seed", 0)
     report = {
         "run": str(workspace.root),
         "seed": config.get("seed"),
@@ -57,7 +59,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         "feedback": _feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
         "calibration": _json(workspace, "judges/calibration.json"),
         "judge_bench": _json(workspace, "judges/bench.json"),
-        "side_by_side": cases.choose(by_arm, _tasks(workspace, by_arm)),
+        "side_by_side": cases.choose(by_arm, tasks),
+        "tasks": tables.by_task(by_arm, tasks),
         "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
         "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
         "seconds": _total(manifests, "seconds", sum),
@@ -66,6 +69,57 @@ def gather(workspace: Workspace) -> dict[str, Any]:
     }
     finite: dict[str, Any] = _finite(report)
     return finite
+
+
+def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
+    """Several runs as one report of the same shape: an arm is named `run: arm`, and each run's arm is paired with the
+    first run's. What belongs to one run alone (curves, feedback, judges) is absent.
+
+    Raises:
+        WorkspaceError, DataError: as `gather`.
+    """
+    names = _names(workspaces)
+    reports = [gather(workspace) for workspace in workspaces]
+    by_arm: tables.ByArm = {}
+    tasks: dict[str, Task] = {}
+    for name, workspace in zip(names, workspaces, strict=True):
+        found = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
+        by_arm |= {f"{name}: {arm}": by_split for arm, by_split in found.items()}
+        tasks |= _tasks(workspace, found)
+    arms = list(dict.fromkeys(arm for report in reports for arm in report["arms"]))
+    which = [(f"{name}: {arm}", f"{names[0]}: {arm}") for arm in arms for name in names[1:]]
+    last_first = [(f"{names[0]}: {arm}", f"{names[-1]}: {arm}") for arm in reversed(arms)]
+    first = reports[0]
+    report = first | {
+        "run": ", ".join(names),
+        "seed": [report["seed"] for report in reports],
+        "versions": _versions(dict(zip(names, reports, strict=True))),
+        "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
+        "reference": {split: found for report in reversed(reports) for split, found in report["reference"].items()},
+        "paired": tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less "),
+        "curves": {},
+        "feedback": None,
+        "calibration": None,
+        "judge_bench": None,
+        "side_by_side": cases.choose(by_arm, tasks, last_first),
+        "tasks": tables.by_task(by_arm, tasks),
+        "stages": {},
+        "costs": {
+            name: {"seconds": report["seconds"], "peak_memory_bytes": report["peak_memory_bytes"]}
+            for name, report in zip(names, reports, strict=True)
+        },
+        "seconds": sum(report["seconds"] or 0.0 for report in reports),
+        "peak_memory_bytes": max((report["peak_memory_bytes"] or 0 for report in reports), default=None),
+        "config": {name: report["config"] for name, report in zip(names, reports, strict=True)},
+    }
+    finite: dict[str, Any] = _finite(report)
+    return finite
+
+
+def _names(workspaces: Sequence[Workspace]) -> list[str]:
+    """The folders' own names; their whole paths where two are alike."""
+    names = [workspace.root.name for workspace in workspaces]
+    return names if len(set(names)) == len(names) else [str(workspace.root) for workspace in workspaces]
 
 
 def _config(workspace: Workspace) -> dict[str, Any]:

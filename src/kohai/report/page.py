@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kohai.report import words
 from kohai.report.charts import Point, Row, interval_chart, line_chart
-from kohai.report.tables import METRICS, PAIRS
+from kohai.report.tables import LIKENESS, METRICS
 
 # Curve, key, title, in percent.
 CURVES = (
@@ -36,14 +36,18 @@ def render(report: Mapping[str, Any]) -> str:
     """The page of a gathered report."""
     source = resources.files("kohai.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"words": words, "METRICS": METRICS}
+    environment.globals |= {"words": words, "METRICS": METRICS, "LIKENESS": LIKENESS}
     template = environment.from_string(source)
     return template.render(
         report=report,
         headline=words.headline(report),
         splits=splits(report),
         overview=overview(report),
-        pairs=[f"{after}-{before}" for after, before in PAIRS if f"{after}-{before}" in report["paired"]],
+        pairs=list(report["paired"]),
+        likeness=[
+            m for m in LIKENESS if any(m in e for by_split in report["arms"].values() for e in by_split.values())
+        ],
+        lists=lists(report["tasks"]),
         curves=curves(report["curves"]),
         config=yaml.safe_dump(report["config"], sort_keys=False, allow_unicode=True),
     )
@@ -65,7 +69,7 @@ def overview(report: Mapping[str, Any]) -> list[tuple[str, Markup]]:
             for arm, by_split in everything.items():
                 entry = by_split.get(split, {}).get(metric)
                 if entry is not None:
-                    tone = {"rlaif": "accent", "reference": "quiet"}.get(arm, "series")
+                    tone = {"rlaif": "accent", "reference": "quiet"}.get(arm.rpartition(": ")[2], "series")
                     rows.append(Row(words.arm(arm), entry["value"], entry["low"], entry["high"], tone))
             title = f"{words.METRIC_LABELS[metric]}, {words.split(split)}"
             charts.append((title, interval_chart(title, rows)))
@@ -80,6 +84,25 @@ def curves(logs: Mapping[str, Any]) -> list[tuple[str, Markup]]:
         if chart := line_chart(title, points, percent=in_percent):
             charts.append((title, chart))
     return charts
+
+
+def lists(tasks: Mapping[str, Any]) -> dict[str, list[tuple[str, str, list[str]]]]:
+    """By split, the tasks behind each number: the number's place on the page, what it counts, the tasks' ids."""
+    found: dict[str, list[tuple[str, str, list[str]]]] = {}
+    for split, of_split in tasks.items():
+        by_place: dict[str, tuple[str, list[str]]] = {}
+        for task_id, entry in of_split.items():
+            for arm, side in entry["arms"].items():
+                answers = {metric: side["metrics"].get(metric) for metric in METRICS}
+                answers = {
+                    metric: {True: "yes", False: "no"}.get(answer, "unscored") for metric, answer in answers.items()
+                }
+                for what, answer in (*answers.items(), ("outcome", side["kind"])):
+                    title = f"{words.arm(arm)}, {words.METRIC_LABELS.get(what, what)}: {answer}"
+                    place = words.anchor(split, arm, what, answer)
+                    by_place.setdefault(place, (title, []))[1].append(task_id)
+        found[split] = sorted((place, title, ids) for place, (title, ids) in by_place.items())
+    return found
 
 
 def _point(line: Mapping[str, Any], key: str) -> Point | None:

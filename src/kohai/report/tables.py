@@ -5,14 +5,15 @@ A metric that no evaluation carries, or that is unscored everywhere, is absent f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kohai import metrics
-from kohai.records import Evaluation
+from kohai.records import Evaluation, Task
 
 ARMS = ("base", "sft", "best_of_n", "rejection_sft", "rlaif")
 METRICS = ("executability", "effect_match", "exact_api")
+LIKENESS = ("api_name", "api_argument_names", "hallucinated_api", "rouge_l", "codebleu")  # to the reference's text
 PAIRS = (
     ("rlaif", "sft"),
     ("best_of_n", "sft"),
@@ -36,14 +37,19 @@ def group(evaluations: Iterable[Evaluation]) -> ByArm:
 def describe(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """One arm on one split: `{metric: {value, low, high, n}, environment_share, bounds, kinds}`.
 
+    Intervals are Wilson's for yes and no, the bootstrap's for shares.
+
     `environment_share` is the share of programs that nobody can judge because the machine, not the program, failed;
     `bounds` are the executability rates if all of those had failed, or had all run.
     """
     entry: dict[str, Any] = {}
-    for metric in METRICS:
+    for metric in (*METRICS, *LIKENESS):
         values = [value for evaluation in evaluations if (value := evaluation.metrics.get(metric)) is not None]
         if values:
-            interval = metrics.wilson(sum(values), len(values))
+            is_rate = all(isinstance(value, bool) for value in values)
+            interval = (
+                metrics.wilson(sum(map(bool, values)), len(values)) if is_rate else metrics.bootstrap_mean(values, 2000)
+            )
             entry[metric] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
     if not evaluations:
         return entry
@@ -58,7 +64,7 @@ def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: i
     """`{metric: {difference, low, high, n}}` of `after` less `before`, over the tasks scored in both."""
     earlier = {evaluation.task_id: evaluation for evaluation in before}
     entry: dict[str, Any] = {}
-    for metric in METRICS:
+    for metric in (*METRICS, *LIKENESS):
         left, right = [], []
         for evaluation in after:
             other = earlier.get(evaluation.task_id)
@@ -73,12 +79,41 @@ def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: i
     return entry
 
 
-def pairs(by_arm: ByArm, resamples: int, seed: int) -> dict[str, Any]:
-    """All of PAIRS whose two arms were evaluated: `{"rlaif-sft": {split: {metric: ...}}}`."""
+def pairs(
+    by_arm: ByArm, resamples: int, seed: int, which: Sequence[tuple[str, str]] = PAIRS, mark: str = "-"
+) -> dict[str, Any]:
+    """All pairs whose two arms were evaluated: `{"rlaif-sft": {split: {metric: ...}}}`."""
     found: dict[str, Any] = {}
-    for after, before in PAIRS:
+    for after, before in which:
         for split, evaluations in by_arm.get(after, {}).items():
             others = by_arm.get(before, {}).get(split)
             if others and (entry := pair(evaluations, others, resamples, seed)):
-                found.setdefault(f"{after}-{before}", {})[split] = entry
+                found.setdefault(f"{after}{mark}{before}", {})[split] = entry
     return found
+
+
+def by_task(by_arm: ByArm, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """`{split: {task id: {instruction, arms: {arm: {code, kind, blame, evidence, stdout, metrics}}}}}`."""
+    found: dict[str, Any] = {}
+    for arm, by_split in by_arm.items():
+        for split, evaluations in by_split.items():
+            for evaluation in evaluations:
+                task = tasks.get(evaluation.task_id)
+                entry: dict[str, Any] = {"instruction": task.instruction if task else None, "arms": {}}
+                of_split = found.setdefault(split, {})
+                of_split.setdefault(evaluation.task_id, entry)["arms"][arm] = answer(evaluation)
+    return found
+
+
+def answer(evaluation: Evaluation) -> dict[str, Any]:
+    """One arm's answer to a task and what happened when it ran."""
+    execution = evaluation.execution
+    return {
+        "arm": evaluation.arm,
+        "code": evaluation.code,
+        "kind": execution.kind,
+        "blame": execution.blame,
+        "evidence": execution.evidence,
+        "stdout": execution.stdout,
+        "metrics": dict(evaluation.metrics),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,18 +19,31 @@ METRIC_LABELS = {
     "executability": "executability",
     "effect_match": "effect match",
     "exact_api": "exact API",
+    "api_name": "API names",
+    "api_argument_names": "and argument names",
+    "hallucinated_api": "hallucinated API",
+    "rouge_l": "ROUGE-L",
+    "codebleu": "CodeBLEU",
 }
 
 
 def arm(name: str) -> str:
-    """An arm as people read it."""
-    return ARM_LABELS.get(name, name)
+    """An arm as people read it; one of a named run with the run's name."""
+    run, mark, plain = name.rpartition(": ")
+    return f"{run}{mark}{ARM_LABELS.get(plain, plain)}"
 
 
 def pair(name: str) -> str:
-    """`rlaif-sft` as people read it."""
-    after, _, before = name.partition("-")
+    """`rlaif-sft`, or two arms of named runs, as people read it."""
+    after, mark, before = name.partition(" less ")
+    if not mark:
+        after, _, before = name.partition("-")
     return f"{arm(after)} less {arm(before)}"
+
+
+def anchor(*parts: str) -> str:
+    """The id of a place on the page."""
+    return "-".join(re.sub(r"\W+", "_", part) for part in parts)
 
 
 def split(name: str) -> str:
@@ -147,4 +161,6 @@ def headline(report: Mapping[str, Any]) -> str:
             start = f"{arm(before)} {interval(old)} → " if old else ""
             change = f" ({difference(found)} points, paired)" if found else ""
             return f"{start}{arm(after)} {interval(entry)} of {entry['n']} {split(name)} tasks{change}."
+    if arms:
+        return f"{len(arms)} arms of the runs {report['run']}, on the same tasks where they share them."
     return "Nothing was evaluated yet."
