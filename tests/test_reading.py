@@ -7,7 +7,7 @@ import pytest
 from kohai.judge import Case, Criterion, injections
 from kohai.judge.prompt import describe, render
 from kohai.judge.reading import own_names, read, rename
-from kohai.records import Completion, Execution, Task
+from kohai.records import Completion, Execution, Task, Verdict
 
 INSTRUCTION = "Book seven crates for hall B and note that the north dock is closed until the end of the week."
 CODE = "import shop\n\nwith shop.room() as room:\n    for crate in room.crates(hall='B'):\n        crate.book(7)\n"
@@ -91,12 +91,19 @@ def test_what_is_hidden_in_the_program_is_hidden_in_its_output():
 
 
 def test_a_judge_is_asked_the_same_about_a_program_with_an_unread_order():
-    """Not nearly the same: an endpoint's answer to it is remembered, a local model computes the same."""
-    execution = Execution("ok", "none")
+    """Not nearly the same: an endpoint's answer to it is remembered, a local model computes the same. The lines that
+    findings name have moved, so a judge is not told of them.
+    """
     versions = [CODE, f"note = {ORDER!r}\n{CODE}", f"# {ORDER}\n{CODE}", f'"""{ORDER}"""\n{CODE}']
-    cases = [Case(Task("t", "Do."), Completion("t", 0, code, code), "", execution, []) for code in versions]
+    cases = []
+    for code in versions:
+        line = code[: code.index("crate.book")].count("\n") + 1
+        execution = Execution("wrong_type", "program", f"line {line}: TypeError: str", line=line)
+        static = [Verdict("api_exists", "no", "static", f"line {line}: shop has no 'book'; line {line}: near: look")]
+        cases.append(Case(Task("t", "Do."), Completion("t", 0, code, code), "", execution, static))
     asked = [render([Criterion("does_task", "Right?", ("llm",))], case) for case in cases]
     assert all(messages == asked[0] for messages in asked)
+    assert "api_exists: no (shop has no 'book'; near: look)" in asked[0][1]["content"]
 
 
 @pytest.mark.parametrize(

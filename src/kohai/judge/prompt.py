@@ -10,6 +10,7 @@ left; the judge bench measures that.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from kohai.judge.reading import read
 from kohai.judge.rubric import Criterion
 from kohai.records import Execution, Verdict
 
+_LINE = re.compile(r"\bline \d+: ")  # of the program as it was written, not as the judge reads it
 _MAX_OUTPUT = 800  # characters of what a program printed
 _MAX_CODE = 12_000
 
@@ -92,14 +94,14 @@ def _evidence(criterion: Criterion) -> str:
 
 
 def _findings(static: Sequence[Verdict], execution: Execution) -> str:
-    lines = [f"- {v.criterion}: {v.answer}" + (f" ({v.evidence})" if v.evidence else "") for v in static]
+    lines = [f"- {v.criterion}: {v.answer}" + (f" ({_LINE.sub('', v.evidence)})" if v.evidence else "") for v in static]
     fault = {
         "none": "it ran to its end",
         "program": "the program's own fault",
         "environment": "the environment's fault, not the program's",
         "undecided": "whose fault it was is not known",
     }[execution.blame]
-    evidence = f": {execution.evidence}" if execution.evidence else ""
+    evidence = f": {_LINE.sub('', execution.evidence)}" if execution.evidence else ""
     lines.append(f"- execution: {execution.kind}, {fault}{evidence}")
     return "\n".join(_cut(line, _MAX_OUTPUT) for line in lines)
 
