@@ -2,6 +2,7 @@
 # make test    the environment and the default tests
 # make check   format, lint, types, layers, tests
 # make bench   every benchmark of benchmarks/
+# make peers   what `kohai bench metrics` compares with, into .peers
 # make lock    writes the lock files from the environment
 # make docs    writes docs/configuration.md from the configuration's models
 # make clean   removes the environment and what tools cached; runs and fetched models stay
@@ -20,7 +21,7 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check bench lock docs clean environment
+.PHONY: demo test check bench peers lock docs clean environment
 
 demo: environment
 	$(BIN)/kohai run configs/demo.yaml
@@ -35,9 +36,14 @@ check: environment
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-bench: environment
+bench: environment peers
 	$(PIP) install --progress-bar off --quiet -r requirements-ray.lock
 	@for file in benchmarks/*.py; do $(BIN)/kohai bench $$(basename $$file .py) || exit 1; done
+
+# codebleu asks for an older tree-sitter than ours, and works with it.
+peers: environment
+	$(PIP) install --progress-bar off --quiet --target .peers rouge-score==0.1.2
+	$(PIP) install --progress-bar off --quiet --target .peers --no-deps --upgrade codebleu==0.7.0
 
 lock: environment
 	$(BIN)/python scripts/lock.py

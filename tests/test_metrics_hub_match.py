@@ -80,5 +80,5 @@ def test_hallucinated():
     assert not catalog.hallucinated("import x\nx.f()\npipeline('ner', 'a/b')")
     assert catalog.hallucinated("AutoModel.from_pretrained('d')")
     assert catalog.hallucinated("AutoTokenizer.from_pretrained('c')")
-    assert catalog.hallucinated("pipeline('ner', model='a/b'")
     assert catalog.hallucinated("")
+    assert catalog.hallucinated("pipeline('ner', model='a/b'") is None

@@ -121,6 +121,51 @@ def bench(
 
 
 @app.command()
+def score(
+    tasks: Annotated[str, typer.Option("--tasks", metavar="FILE", help="Task file of Kohai or of APIBench.")],
+    completions: Annotated[
+        str, typer.Option("--completions", metavar="FILE", help="JSON Lines: row (the task, from 0) and text.")
+    ],
+    metrics: Annotated[str, typer.Option("--metrics", metavar="A,B", help="docs/metrics.md lists them.")],
+    catalog: Annotated[
+        str | None, typer.Option("--catalog", metavar="PATH", help="A package's folder, or APIBench's api docs.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="JSON Lines: one line a completion, in order.")
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--gorilla-mode", help="huggingface, torchhub or tensorhub; else told from the catalog."),
+    ] = None,
+    image: Annotated[str | None, typer.Option("--image", help="For executability: where programs run.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="FILE", help="For effect match: the file that holds the state.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score stored completions; no model is asked."""
+    from pathlib import Path
+
+    from kohai import score
+    from kohai.errors import ConfigError
+
+    if mode not in (None, "huggingface", "torchhub", "tensorhub"):
+        raise ConfigError(f"--gorilla-mode {mode!r}: huggingface, torchhub or tensorhub")
+    with stoppable(sys.argv):
+        found = score.score_files(
+            Path(tasks),
+            Path(completions),
+            None if catalog is None else Path(catalog),
+            [name.strip() for name in metrics.split(",") if name.strip()],
+            out=None if out is None else Path(out),
+            mode=mode,  # type: ignore[arg-type]
+            image=image,
+            state=state,
+        )
+    print(_json(found) if as_json else score.as_text(found))
+
+
+@app.command()
 def serve(
     config: ConfigPath,
     adapter: Annotated[

@@ -1,7 +1,7 @@
 """Metrics and their intervals: pure functions over records."""
 
 from kohai.metrics.agreement import accuracy, balanced_accuracy, calibration_error, clustered, kappa
-from kohai.metrics.api_match import exact_api
+from kohai.metrics.api_match import api_match, exact_api, hallucinated_api
 from kohai.metrics.effects import effect_match
 from kohai.metrics.intervals import (
     Difference,
@@ -19,6 +19,7 @@ __all__ = [
     "Executability",
     "Interval",
     "accuracy",
+    "api_match",
     "auc",
     "balanced_accuracy",
     "bootstrap_mean",
@@ -27,6 +28,7 @@ __all__ = [
     "effect_match",
     "exact_api",
     "executability",
+    "hallucinated_api",
     "kappa",
     "paired_bootstrap",
     "pearson",

@@ -19,6 +19,7 @@ from kohai import code as code_of
 from kohai.catalog import Catalog
 from kohai.metrics.origins import Origins, read_calls
 from kohai.records import Api
+from kohai.verify import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,12 @@ def api_match(code: str, reference: str, catalog: Catalog) -> ApiMatch:
         argument_names=Counter(call.names for call in called) == Counter(call.names for call in wanted),
         argument_values=Counter(called) == Counter(wanted),
     )
+
+
+def hallucinated_api(code: str, catalog: Catalog) -> bool | None:
+    """Whether a program names what the package does not have, or calls nothing of it; None where it does not parse."""
+    verdict = next(found for found in check(code, catalog, "", "") if found.criterion == "api_exists")
+    return {"yes": False, "no": True}.get(verdict.answer)
 
 
 def api_calls(code: str, catalog: Catalog) -> list[ApiCall] | None:

@@ -84,6 +84,11 @@ def corpus_codebleu(pairs: Iterable[tuple[str, str]], *, compat: bool = False) -
     return CodeBleu(sum(parts) / len(parts), ngram, weighted, syntax, dataflow)
 
 
+def forget() -> None:
+    """Lets go of what is kept of texts that were compared."""
+    _side.cache_clear()
+
+
 @dataclass(frozen=True, slots=True)
 class _Side:
     """What is compared of a text."""
@@ -176,15 +181,19 @@ def _share(found: Sequence[tuple[int, int]]) -> float | None:
 
 def _common(a: Counter[Any], b: Counter[Any]) -> int:
     few, many = (a, b) if len(a) <= len(b) else (b, a)
-    return sum(min(count, many[item]) for item, count in few.items() if item in many)
+    found = 0
+    for item, count in few.items():
+        other = many.get(item)
+        if other:
+            found += count if count < other else other
+    return found
 
 
 def _published_texts(code: str, tree: python_tree.Tree) -> list[str]:
     """The tokens' texts as codebleu cuts them: columns in bytes taken for letters, the ends of lines left out."""
-    source = code.encode("utf-8", "replace")
-    if "\n" not in code and code.isascii():
-        return [code[token.start : token.end] for token in tree.tokens]
-    lines = code.split("\n")
+    if code.isascii():
+        return [code[token.start : token.end].replace("\n", "") for token in tree.tokens]
+    source, lines = code.encode("utf-8", "replace"), code.split("\n")
     starts = [0, *(place + 1 for place, byte in enumerate(source) if byte == 10)]
     texts = []
     for token in tree.tokens:

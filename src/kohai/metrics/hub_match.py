@@ -114,9 +114,10 @@ class HubCatalog:
         near = (self._rows.get((_end(call), first), ()) for first in (None, *call.arguments))
         return any(call.match(wanted).argument_values for rows in near for wanted in rows)
 
-    def hallucinated(self, code: str) -> bool:
-        """True where no call of the program is that of a row: it does not parse, or calls none that the catalog has."""
-        return not any(self.has(call) for call in hub_calls(code) or ())
+    def hallucinated(self, code: str) -> bool | None:
+        """Whether no call of the program is that of a row; None where it does not parse."""
+        calls = hub_calls(code)
+        return None if calls is None else not any(map(self.has, calls))
 
 
 def _end(call: HubCall) -> str:

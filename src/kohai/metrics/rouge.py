@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
+Gram = TypeVar("Gram")
 _TOKEN = re.compile("[a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """What two texts share: by the prediction's size, by the reference's, and the harmonic mean of both."""
 
     precision: float
@@ -24,8 +25,7 @@ class Overlap:
     f1: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rouge:
+class Rouge(NamedTuple):
     """The three measures of a pair of texts; all 0 where a text has no token (of two tokens' n-grams: no pair)."""
 
     rouge_1: Overlap
@@ -39,12 +39,18 @@ def rouge(prediction: str, reference: str) -> Rouge:
     "the cat sat on the mat" as reference, "the cat is on the mat": 5 of 6 words (0.8333), 3 of 5 pairs (0.6), and
     "the cat on the mat" as longest common subsequence (0.8333).
     """
-    said, wanted = tokens(prediction), tokens(reference)
+    said, (wanted, words, pairs) = tokens(prediction), _reference(reference)
     return Rouge(
-        _shared(said, wanted),
-        _shared(list(pairwise(said)), list(pairwise(wanted))),
+        _overlap(_shared(said, words), len(said), len(wanted)),
+        _overlap(_shared(pairwise(said), pairs), len(said) - 1, len(wanted) - 1),
         _overlap(common_subsequence(said, wanted), len(said), len(wanted)),
     )
+
+
+@lru_cache(4096)
+def _reference(text: str) -> tuple[list[str], Counter[str], Counter[tuple[str, str]]]:
+    found = tokens(text)
+    return found, Counter(found), Counter(pairwise(found))
 
 
 def tokens(text: str) -> list[str]:
@@ -53,23 +59,40 @@ def tokens(text: str) -> list[str]:
 
 
 def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004)."""
+    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004).
+
+    What both begin and end with is counted first.
+    """
+    start, shortest = 0, min(len(a), len(b))
+    while start < shortest and a[start] == b[start]:
+        start += 1
+    end = 0
+    while end < shortest - start and a[-1 - end] == b[-1 - end]:
+        end += 1
+    a, b = a[start : len(a) - end], b[start : len(b) - end]
     places: dict[str, int] = {}
-    for place, token in enumerate(a):
-        places[token] = places.get(token, 0) | 1 << place
-    full = (1 << len(a)) - 1
-    column = full
+    bit = 1
+    for token in a:
+        places[token] = places.get(token, 0) | bit
+        bit <<= 1
+    column = full = bit - 1
     for token in b:
-        matched = column & places.get(token, 0)
-        column = ((column + matched) | (column - matched)) & full
-    return len(a) - column.bit_count()
+        if token in places:
+            matched = column & places[token]
+            column = ((column + matched) | (column - matched)) & full
+    return start + end + len(a) - column.bit_count()
 
 
-def _shared(said: Sequence[Hashable], wanted: Sequence[Hashable]) -> Overlap:
-    few, many = Counter(said), Counter(wanted)
-    if len(few) > len(many):
-        few, many = many, few
-    return _overlap(sum(min(count, many[gram]) for gram, count in few.items()), len(said), len(wanted))
+def _shared(said: Iterable[Gram], wanted: Mapping[Gram, int]) -> int:
+    """How many of the grams are wanted, each as often as it is."""
+    left = dict(wanted)
+    found = 0
+    for gram in said:
+        n_left = left.get(gram)
+        if n_left:
+            left[gram] = n_left - 1
+            found += 1
+    return found
 
 
 def _overlap(shared: int, n_said: int, n_wanted: int) -> Overlap:

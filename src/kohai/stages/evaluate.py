@@ -15,7 +15,9 @@ from kohai import progress
 from kohai.catalog import Catalog
 from kohai.code import extract_code
 from kohai.config import Config
-from kohai.metrics import effect_match, exact_api
+from kohai.metrics import api_match, effect_match, hallucinated_api
+from kohai.metrics.codebleu import codebleu
+from kohai.metrics.rouge import rouge
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
@@ -175,10 +177,20 @@ def evaluated(
     ]
 
 
-def metrics(task: Task, code: str, execution: Execution, catalog: Catalog) -> Mapping[str, bool | None]:
+def metrics(task: Task, code: str, execution: Execution, catalog: Catalog) -> Mapping[str, bool | float | None]:
     """A program's metrics; None = unscored."""
-    return {
+    found: dict[str, bool | float | None] = {
         "executability": execution.ran,
         "effect_match": None if task.effect is None else effect_match(execution, task.effect),
-        "exact_api": None if task.reference is None else exact_api(code, task.reference, catalog),
+        "hallucinated_api": hallucinated_api(code, catalog),
+    }
+    if task.reference is None:
+        return found
+    match = api_match(code, task.reference, catalog)
+    return found | {
+        "exact_api": match.argument_values,
+        "api_name": match.name,
+        "api_argument_names": match.argument_names,
+        "rouge_l": rouge(code, task.reference).rouge_l.f1,
+        "codebleu": codebleu(code, task.reference).codebleu,
     }

@@ -1,0 +1,123 @@
+"""`kohai score`: stored completions against their tasks."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from kohai import cli
+from kohai.errors import ConfigError, DataError
+from kohai.score import GROUPS, score_files
+
+PACKAGE = {
+    "__init__.py": '"""Boats."""\nfrom harbour.berths import dock\n',
+    "berths.py": '"""Berths."""\ndef dock(name: str, *, nights: int = 1) -> str:\n    """Docks."""\n    return name\n',
+}
+GOOD = "import harbour\nprint(harbour.dock('Ann', nights=3))"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A package, three tasks (the last without a reference), and their completions."""
+    package = tmp_path / "harbour"
+    package.mkdir()
+    for name, text in PACKAGE.items():
+        (package / name).write_text(text)
+    tasks = [
+        {
+            "id": "a",
+            "instruction": "Dock Ann for 3 nights.",
+            "reference": GOOD,
+            "effect": {"state": "", "stdout": "Ann"},
+        },
+        {"id": "b", "instruction": "Dock Bo.", "reference": "import harbour\nharbour.dock('Bo')"},
+        {"id": "c", "instruction": "Dock Cy."},
+    ]
+    completions = [
+        {"row": 0, "text": f"Here:\n```python\n{GOOD}\n```"},
+        {"row": 1, "text": "import harbour\nharbour.dock('Bob')"},
+        {"row": 2, "text": "import harbour\nharbour.moor('Cy')"},
+        {"row": 0, "text": "import harbour\nharbour.dock("},
+    ]
+    for name, rows in (("tasks.jsonl", tasks), ("completions.jsonl", completions)):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def score(files, *names, **settings):
+    return score_files(files / "tasks.jsonl", files / "completions.jsonl", files / "harbour", names, **settings)
+
+
+def test_a_package(files):
+    """By hand: of three completions with a reference one is exact, two call the right api; the fourth names none."""
+    found = score(files, "exact_api", "hallucinated_api", "rouge_l", "codebleu", out=files / "out" / "scores.jsonl")
+    assert (found["tasks"], found["completions"], found["tasks_without"], found["problems"]) == (3, 4, 0, [])
+    values = {name: (entry["value"], entry["n"], entry["unscored"]) for name, entry in found["metrics"].items()}
+    assert values["exact_api"] == (pytest.approx(1 / 3), 3, 1)
+    assert values["api_name"] == (pytest.approx(2 / 3), 3, 1)
+    assert values["hallucinated_api"] == (pytest.approx(1 / 3), 3, 1)
+    assert found["metrics"]["exact_api"]["reasons"] == {"the task has no reference code": 1}
+    assert 0 < found["metrics"]["codebleu"]["corpus"] < 1
+    lines = [json.loads(line) for line in (files / "out" / "scores.jsonl").read_text().splitlines()]
+    assert [line["row"] for line in lines] == [0, 1, 2, 0]
+    assert (lines[0]["exact_api"], lines[0]["rouge_l"], lines[0]["codebleu"]) == (True, 1, 1)
+    assert lines[2]["exact_api"] is None
+    assert lines[2]["unscored"]["codebleu"] == "the task has no reference code"
+    assert lines[3]["hallucinated_api"] is None
+
+
+def test_executability(files):
+    """Programs run in the sandbox beside the package; what it states no effect for is unscored."""
+    found = score(files, "executability", image="plain")
+    entry = found["metrics"]["executability"]
+    assert (entry["value"], entry["n"]) == (0.5, 4)
+    assert found["kinds"] == {"ok": 2, "unknown_attribute": 1, "syntax_error": 1}
+    assert found["metrics"]["effect_match"]["unscored"] == 2
+
+
+def test_published_answers(apibench, tmp_path):
+    """Gorilla's own decisions of a published file, one line an answer, as words."""
+    answers = apibench / "gorilla_7b_responses" / "huggingface_RT_oracle_dev.jsonl"
+    out = tmp_path / "scores.jsonl"
+    found = score_files(
+        apibench / "huggingface_eval_dev.jsonl",
+        answers,
+        apibench / "huggingface_api.jsonl",
+        ["gorilla_ast", "exact_api"],
+        out=out,
+    )
+    assert found["metrics"]["gorilla_ast"]["counts"] == {"correct": 503, "hallucination": 41, "wrong": 26}
+    assert found["metrics"]["exact_api"]["n"] == 562
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = [json.loads(line)["row"] for line in answers.read_text().splitlines()]
+    assert [line["row"] for line in lines] == rows
+    assert {line["gorilla_ast"] for line in lines} == {"correct", "wrong", "hallucination"}
+
+
+def test_mistakes(files):
+    """An unknown metric, a metric that lacks something, a bad line: one clear error."""
+    with pytest.raises(ConfigError, match="no metric 'blue'; known: "):
+        score(files, "blue")
+    with pytest.raises(ConfigError, match="needs --image"):
+        score(files, "executability")
+    with pytest.raises(ConfigError, match="api docs of APIBench"):
+        score(files, "gorilla_ast")
+    with pytest.raises(ConfigError, match="needs --catalog"):
+        score_files(files / "tasks.jsonl", files / "completions.jsonl", None, ["exact_api"])
+    (files / "completions.jsonl").write_text('{"row": 0, "text": "x"}\n{"row": 9, "text": "x"}\n')
+    with pytest.raises(DataError, match=r"completions\.jsonl:2: field 'row': 9 is not a task; there are 3"):
+        score(files, "rouge")
+
+
+def test_the_command(files):
+    """A line a metric to read, or JSON; every name of a group gives the group."""
+    options = ["--tasks", str(files / "tasks.jsonl"), "--completions", str(files / "completions.jsonl")]
+    options += ["--catalog", str(files / "harbour"), "--metrics", "api_name, rouge"]
+    done = CliRunner().invoke(cli.app, ["score", *options])
+    assert done.exit_code == 0, done.output
+    assert "4 completions of 3 tasks" in done.output
+    assert "the task has no reference code (1)" in done.output
+    done = CliRunner().invoke(cli.app, ["score", *options, "--json"])
+    assert set(json.loads(done.output)["metrics"]) == {*GROUPS["exact_api"], *GROUPS["rouge"]}
+    done = CliRunner().invoke(cli.app, ["score", *options, "--gorilla-mode", "x"])
+    assert isinstance(done.exception, ConfigError)
