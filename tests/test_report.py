@@ -254,11 +254,16 @@ def other(workspace, tmp_path) -> Workspace:
 
 
 def test_runs_side_by_side(workspace, other, tmp_path):
-    """Arms are named by their run; each is paired with the first run's over the tasks that both scored: 6/11 - 9/11."""
+    """Arms are named by their run; each is paired with the first run's over the tasks that both scored: 6/11 - 9/11.
+    Over both runs RLAIF is ahead of SFT on three of the tasks in the first, on none in the second: 3 of 22.
+    """
     paths = report.compare([workspace, other], tmp_path / "both")
     found = json.loads(paths.data.read_text())
     assert set(found["arms"]) == {"run: sft", "run: rlaif", "other: sft", "other: rlaif"}
-    assert set(found["paired"]) == {"other: sft less run: sft", "other: rlaif less run: rlaif"}
+    pooled = "all runs: rlaif less all runs: sft"
+    assert set(found["paired"]) == {"other: sft less run: sft", "other: rlaif less run: rlaif", pooled}
+    assert found["paired"][pooled]["test"]["executability"]["difference"] == pytest.approx((3 + 0) / 22)
+    assert found["paired"][pooled]["test"]["executability"]["n"] == 22
     change = found["paired"]["other: rlaif less run: rlaif"]["test"]["executability"]
     assert change["difference"] == pytest.approx(-3 / 11)
     assert change["n"] == 11

@@ -121,3 +121,28 @@ def test_the_command(files):
     assert set(json.loads(done.output)["metrics"]) == {*GROUPS["exact_api"], *GROUPS["rouge"]}
     done = CliRunner().invoke(cli.app, ["score", *options, "--gorilla-mode", "x"])
     assert isinstance(done.exception, ConfigError)
+
+
+def test_references_are_the_ceiling(files):
+    """Without completions the tasks' own code is scored: exact, and like itself."""
+    found = score_files(files / "tasks.jsonl", None, files / "harbour", ["exact_api", "codebleu"])
+    assert (found["completions"], found["tasks_without"]) == (2, 1)
+    assert found["metrics"]["exact_api"]["value"] == 1
+    assert found["metrics"]["codebleu"]["corpus"] == 1
+
+
+def test_the_7b_model(apibench, tmp_path):
+    """`kohai baseline gorilla-7b`: the references and each file of answers; a folder that lacks some is told."""
+    found = json.loads(
+        CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(apibench), "--json"]).output
+    )
+    assert list(found)[0] == "references"
+    assert {name.removeprefix("huggingface_").removesuffix("_dev") for name in list(found)[1:]} == {
+        "FT_0_shot", "FT_bm25", "FT_oracle", "RT_oracle"
+    }  # fmt: skip
+    assert found["references"]["metrics"]["codebleu"]["value"] == pytest.approx(1)
+    assert found["huggingface_FT_0_shot_dev"]["metrics"]["gorilla_ast"]["counts"]["correct"] == 395
+    done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(apibench)])
+    assert "huggingface_RT_oracle_dev  570  88.2 [85.3, 90.6]" in done.output
+    done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(tmp_path)])
+    assert isinstance(done.exception, DataError)

@@ -32,6 +32,8 @@ hub_app = typer.Typer(help="The stand-in hub that programs load models from.", n
 app.add_typer(hub_app, name="hub")
 judge_app = typer.Typer(help="Examine judges, and what asking them would cost.", no_args_is_help=True)
 app.add_typer(judge_app, name="judge")
+baseline_app = typer.Typer(help="Models of others, in the same measures.", no_args_is_help=True)
+app.add_typer(baseline_app, name="baseline")
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
@@ -123,10 +125,15 @@ def bench(
 @app.command()
 def score(
     tasks: Annotated[str, typer.Option("--tasks", metavar="FILE", help="Task file of Kohai or of APIBench.")],
-    completions: Annotated[
-        str, typer.Option("--completions", metavar="FILE", help="JSON Lines: row (the task, from 0) and text.")
-    ],
     metrics: Annotated[str, typer.Option("--metrics", metavar="A,B", help="docs/metrics.md lists them.")],
+    completions: Annotated[
+        str | None,
+        typer.Option(
+            "--completions",
+            metavar="FILE",
+            help="JSON Lines: row (the task, from 0) and text; without it the references are scored, the ceiling.",
+        ),
+    ] = None,
     catalog: Annotated[
         str | None, typer.Option("--catalog", metavar="PATH", help="A package's folder, or APIBench's api docs.")
     ] = None,
@@ -154,7 +161,7 @@ def score(
     with stoppable(sys.argv):
         found = score.score_files(
             Path(tasks),
-            Path(completions),
+            None if completions is None else Path(completions),
             None if catalog is None else Path(catalog),
             [name.strip() for name in metrics.split(",") if name.strip()],
             out=None if out is None else Path(out),
@@ -163,6 +170,24 @@ def score(
             state=state,
         )
     print(_json(found) if as_json else score.as_text(found))
+
+
+@baseline_app.command("gorilla-7b")
+def baseline_gorilla(
+    folder: Annotated[str, typer.Option("--from", metavar="FOLDER", help="APIBench's files and the 7B's answers.")],
+    image: Annotated[
+        str | None, typer.Option("--image", help="Run the programs too, for example in hub; without it they are not.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score what the released 7B Gorilla model answered, with the references beside it."""
+    from pathlib import Path
+
+    from kohai import baseline
+
+    with stoppable(sys.argv):
+        found = baseline.gorilla_7b(Path(folder), image)
+    print(_json(found) if as_json else baseline.as_text(found))
 
 
 @app.command()

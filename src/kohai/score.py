@@ -72,7 +72,7 @@ class Unscored(Exception):  # noqa: N818 - an answer, not an error
 
 def score_files(
     tasks: Path,
-    completions: Path,
+    completions: Path | None,
     catalog: Path | None,
     names: Sequence[str],
     *,
@@ -81,11 +81,11 @@ def score_files(
     image: str | None = None,
     state: str | None = None,
 ) -> dict[str, Any]:
-    """Scores a file of completions, JSON Lines of `row` (the task, from 0) and `text`.
+    """Scores a file of completions, JSON Lines of `row` (the task, from 0) and `text`, or the references themselves.
 
     Args:
         tasks: Kohai's task file, or a published file of APIBench.
-        completions: The file.
+        completions: The file; None = the tasks' reference code, the ceiling.
         catalog: A package's folder, a `catalog.json`, or APIBench's api docs; for the metrics that ask for one.
         names: Metrics, by the names of `GROUPS` or of what they give.
         out: Where to write one line a completion, in order, whole or not at all.
@@ -134,19 +134,32 @@ def _wanted(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(_OF_GROUP.get(name, name) for name in names))
 
 
-def _items(tasks: Path, completions: Path) -> tuple[list[Item], list[dict[str, Any]], int]:
+def _items(tasks: Path, completions: Path | None) -> tuple[list[Item], list[dict[str, Any]], int]:
     if apibench.is_apibench(tasks):
         published, problems = apibench.read_tasks(tasks)
-        answers = apibench.read_answers(completions, len(published))
+        answers = (
+            [apibench.Answer(task.row, _as_answer(task)) for task in published if task.code]
+            if completions is None
+            else apibench.read_answers(completions, len(published))
+        )
         items = [
             Item(a.row, a.text, apibench.answer_code(a.text), published[a.row].code, published=published[a.row])
             for a in answers
         ]
         return items, [records.to_dict(problem) for problem in problems], len(published)
     own = load_tasks(tasks)
-    answers = apibench.read_answers(completions, len(own))
+    answers = (
+        [apibench.Answer(row, task.reference) for row, task in enumerate(own) if task.reference]
+        if completions is None
+        else apibench.read_answers(completions, len(own))
+    )
     items = [Item(a.row, a.text, extract_code(a.text), own[a.row].reference, own=own[a.row]) for a in answers]
     return items, [], len(own)
+
+
+def _as_answer(task: apibench.ApiBenchTask) -> str:
+    """A published task's own answer, in the shape of one."""
+    return f"<<<api_call>>>: {task.api_call}\n<<<api_provider>>>:\n<<<code>>>: {task.code}"
 
 
 Scorer = Callable[[Item], Mapping[str, Value]]
@@ -265,8 +278,11 @@ def _executions(
         Program(item.code) if item.own is None else Program.of_task(item.code, item.own, tasks.parent) for item in items
     ]
     package = (catalog,) if catalog is not None and catalog.is_dir() else ()
+    config = SandboxConfig(image=image)
+    if items and items[0].published is not None:  # programs that load models by name, and name files that nobody has
+        config = SandboxConfig(image=image, catalogue=catalog, offer_inputs=True)
     with (
-        Sandbox(SandboxConfig(image=image), package, state) as sandbox,
+        Sandbox(config, package, state) as sandbox,
         progress.bar("execute", len(programs), unit="programs") as bar,
     ):
         return sandbox.execute(programs, lambda done: bar.advance(done - bar.done))

@@ -2,6 +2,7 @@
 
 from kohai.metrics.agreement import accuracy, balanced_accuracy, calibration_error, clustered, kappa
 from kohai.metrics.api_match import api_match, exact_api, hallucinated_api
+from kohai.metrics.comparisons import pooled_difference
 from kohai.metrics.effects import effect_match
 from kohai.metrics.intervals import (
     Difference,
@@ -32,6 +33,7 @@ __all__ = [
     "kappa",
     "paired_bootstrap",
     "pearson",
+    "pooled_difference",
     "spearman",
     "wilson",
 ]

@@ -73,7 +73,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
 
 def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
     """Several runs as one report of the same shape: an arm is named `run: arm`, and each run's arm is paired with the
-    first run's. What belongs to one run alone (curves, feedback, judges) is absent.
+    first run's; arms that each run has are also paired over all runs, as seeds of one another. What belongs to one run
+    alone (curves, feedback, judges) is absent.
 
     Raises:
         WorkspaceError, DataError: as `gather`.
@@ -81,9 +82,11 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
     names = _names(workspaces)
     reports = [gather(workspace) for workspace in workspaces]
     by_arm: tables.ByArm = {}
+    by_run: list[tables.ByArm] = []
     tasks: dict[str, Task] = {}
     for name, workspace in zip(names, workspaces, strict=True):
         found = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
+        by_run.append(found)
         by_arm |= {f"{name}: {arm}": by_split for arm, by_split in found.items()}
         tasks |= _tasks(workspace, found)
     arms = list(dict.fromkeys(arm for report in reports for arm in report["arms"]))
@@ -96,7 +99,7 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         "versions": _versions(dict(zip(names, reports, strict=True))),
         "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
         "reference": {split: found for report in reversed(reports) for split, found in report["reference"].items()},
-        "paired": tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less "),
+        "paired": tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ") | tables.pooled(by_run, 0),
         "curves": {},
         "feedback": None,
         "calibration": None,

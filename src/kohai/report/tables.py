@@ -92,6 +92,34 @@ def pairs(
     return found
 
 
+def pooled(runs: Sequence[ByArm], seed: int) -> dict[str, Any]:
+    """PAIRS over several runs that differ by their seed: `{"all runs: rlaif less all runs: sft": {split: ...}}`.
+
+    As `pair`, over the tasks that each run answered; the interval is for new seeds and new tasks alike.
+    """
+    found: dict[str, Any] = {}
+    for after, before in PAIRS:
+        if all(after in by_arm and before in by_arm for by_arm in runs):
+            for split in runs[0][after]:
+                sides = [[_by_task(by_arm[arm].get(split, [])) for by_arm in runs] for arm in (after, before)]
+                shared = sorted(set.intersection(*(set(answers) for side in sides for answers in side)))
+                if entry := {m: gap for m in (*METRICS, *LIKENESS) if (gap := _pooled(sides, shared, m, seed))}:
+                    found.setdefault(f"all runs: {after} less all runs: {before}", {})[split] = entry
+    return found
+
+
+def _by_task(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:
+    return {evaluation.task_id: evaluation for evaluation in evaluations}
+
+
+def _pooled(sides: Sequence[Sequence[Mapping[str, Evaluation]]], tasks: Sequence[str], metric: str, seed: int) -> Any:
+    after, before = ([[answers[task].metrics.get(metric) for task in tasks] for answers in side] for side in sides)
+    if not tasks:
+        return None
+    found = metrics.pooled_difference(after, before, seed=seed)
+    return {"difference": found.difference, "low": found.low, "high": found.high, "n": found.n} if found.n else None
+
+
 def by_task(by_arm: ByArm, tasks: Mapping[str, Task]) -> dict[str, Any]:
     """`{split: {task id: {instruction, arms: {arm: {code, kind, blame, evidence, stdout, metrics}}}}}`."""
     found: dict[str, Any] = {}

@@ -1,0 +1,53 @@
+"""What others' models answered, in the measures that ours are held to: the released answers of the 7B Gorilla model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kohai.errors import DataError
+from kohai.score import score_files
+
+TASKS = ("huggingface_eval.json", "huggingface_eval_dev.jsonl")  # as published, or the rows to develop on
+DOCS = "huggingface_api.jsonl"
+ANSWERS = "gorilla_7b_responses"
+METRICS = ("gorilla_ast", "exact_api", "hallucinated_api", "rouge", "codebleu", "codebleu_compat")
+SHOWN = ("executability", "gorilla_ast", "exact_api", "hallucinated_api", "rouge_l", "codebleu")
+
+
+def gorilla_7b(folder: Path, image: str | None = None) -> dict[str, Any]:
+    """By file of answers in `folder/gorilla_7b_responses`, and of the references, what `kohai.score.score_files` gives.
+
+    Args:
+        folder: Holds the HuggingFace part of APIBench (tasks, api docs) and the answers to it.
+        image: Where to run the programs; None = they are not run.
+
+    Raises:
+        DataError: a file is not there; names it.
+    """
+    tasks = next((folder / name for name in TASKS if (folder / name).is_file()), None)
+    docs, answers = folder / DOCS, sorted((folder / ANSWERS).glob("*.jsonl"))
+    if tasks is None or not docs.is_file() or not answers:
+        raise DataError(f"{folder}: expected {' or '.join(TASKS)}, {DOCS}, and answers in {ANSWERS}/")
+    names = [*(["executability"] if image else []), *METRICS]
+    files = {"references": None} | {path.stem: path for path in answers}
+    return {name: score_files(tasks, path, docs, names, image=image) for name, path in files.items()}
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """A table: a file a row, values and intervals in percents."""
+    names = [name for name in SHOWN if any(name in summary["metrics"] for summary in found.values())]
+    rows = [["answers", "n", *names]]
+    for file, summary in found.items():
+        rows.append([file, str(summary["completions"]), *(_cell(summary["metrics"].get(name)) for name in names)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if not entry or "value" not in entry:
+        return "–"
+    return f"{entry['value'] * 100:.1f} [{entry['low'] * 100:.1f}, {entry['high'] * 100:.1f}]"
