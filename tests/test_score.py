@@ -136,7 +136,7 @@ def test_the_7b_model(apibench, tmp_path):
     found = json.loads(
         CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(apibench), "--json"]).output
     )
-    assert list(found)[0] == "references"
+    assert next(iter(found)) == "references"
     assert {name.removeprefix("huggingface_").removesuffix("_dev") for name in list(found)[1:]} == {
         "FT_0_shot", "FT_bm25", "FT_oracle", "RT_oracle"
     }  # fmt: skip
