@@ -122,8 +122,9 @@ def test_names_of_ones_own():
         "import a, b as c\nfrom d import e\ndef f(g, *h, **i): global j; j = k.l(m=n)\n"
         "class o: pass\ntry:\n    pass\nexcept p as q:\n    pass\nfor r in s: pass\n(t := 1)\n"
     )
-    assert sorted(own_names(tree)) == ["c", "f", "g", "h", "i", "j", "o", "q", "r", "t"]
-    rename(tree, ["j", "q"])
+    nodes = list(ast.walk(tree))
+    assert sorted(own_names(nodes)) == ["c", "f", "g", "h", "i", "j", "o", "q", "r", "t"]
+    rename(nodes, ["j", "q"])
     assert "global name_1" in ast.unparse(tree)
     assert "name_1 = k.l(m=n)" in ast.unparse(tree)
     assert "except p as name_2" in ast.unparse(tree)

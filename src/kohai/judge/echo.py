@@ -34,8 +34,9 @@ def without_echo(code: str, instruction: str) -> str:
             text = _cut(node.value, runs)
             is_changed |= text != node.value
             node.value = text
-    names = [name for name in own_names(tree) if _cut(name, runs) != name]
-    rename(tree, names)
+    nodes = list(ast.walk(tree))
+    names = [name for name in own_names(nodes) if _cut(name, runs) != name]
+    rename(nodes, names)
     if not is_changed and not names:
         return stripped
     try:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import itertools
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -120,7 +120,8 @@ class EndpointJudge:
         calls = known = 0
         expected, most = Usage(), Usage()
         for questions in self._rounds(criteria):
-            by_key, _ = self._keyed(questions, cases)
+            prompts = (prompt.render(questions.criteria, case) for case in cases)
+            by_key = {self._cache_key(messages, questions): messages for messages in prompts}
             for key, messages in by_key.items():
                 calls += 1
                 if self._remembered(key, questions) is not None:
@@ -138,45 +139,54 @@ class EndpointJudge:
     def _round(
         self, questions: _Questions, cases: Sequence[Case], on_done: OnDone | None, fresh: bool
     ) -> list[list[Verdict]]:
-        """The verdicts on all cases of the criteria that one call answers."""
-        messages_by_key, indices_by_key = self._keyed(questions, cases)
+        """The verdicts on all cases of the criteria that one call answers. Prompts are made as they are needed."""
         verdicts: list[list[Verdict]] = [[] for _ in cases]
+        indices: dict[str, list[int]] = {}  # of each prompt, until it is answered
+        answers: dict[str, list[Verdict]] = {}
+
+        def enter(index: int, answered: list[Verdict]) -> None:
+            verdicts[index] = list(answered)
+            self.n_asked += len(answered)
+            self.n_unscored += sum(verdict.answer == "unscored" for verdict in answered)
+            if on_done is not None:
+                on_done(1)
 
         def done(key: str, answered: list[Verdict]) -> None:
-            for index in indices_by_key[key]:
-                verdicts[index] = list(answered)
-                self.n_asked += len(answered)
-                self.n_unscored += sum(verdict.answer == "unscored" for verdict in answered)
-            if on_done is not None:
-                on_done(len(indices_by_key[key]))
+            answers[key] = answered
+            for index in indices.pop(key):
+                enter(index, answered)
 
-        unknown = {}
-        for key, messages in messages_by_key.items():
-            known = None if fresh else self._remembered(key, questions)
-            if known is None:
-                unknown[key] = messages
-            else:
-                done(key, known)
-        if unknown:
-            asyncio.run(self._ask_all(unknown, questions, done))
+        def unknown() -> Iterator[tuple[str, Messages]]:
+            for index, case in enumerate(cases):
+                messages = prompt.render(questions.criteria, case)
+                key = self._cache_key(messages, questions)
+                if key in answers:
+                    enter(index, answers[key])
+                elif key in indices:
+                    indices[key].append(index)
+                elif not fresh and (known := self._remembered(key, questions)) is not None:
+                    answers[key] = known
+                    enter(index, known)
+                else:
+                    indices[key] = [index]
+                    yield key, messages
+
+        waiting = unknown()
+        first = next(waiting, None)
+        if first is not None:
+            asyncio.run(self._ask_all(itertools.chain([first], waiting), len(cases), questions, done))
         return verdicts
 
-    def _keyed(self, questions: _Questions, cases: Sequence[Case]) -> tuple[dict[str, Messages], dict[str, list[int]]]:
-        """The distinct prompts by their keys, and the cases that share each."""
-        messages_by_key: dict[str, Messages] = {}
-        indices_by_key: dict[str, list[int]] = defaultdict(list)
-        for index, case in enumerate(cases):
-            messages = prompt.render(questions.criteria, case)
-            key = self._cache_key(messages, questions)
-            messages_by_key[key] = messages
-            indices_by_key[key].append(index)
-        return messages_by_key, indices_by_key
-
     async def _ask_all(
-        self, messages_by_key: dict[str, Messages], questions: _Questions, done: Callable[[str, list[Verdict]], None]
+        self,
+        waiting: Iterator[tuple[str, Messages]],
+        most: int,
+        questions: _Questions,
+        done: Callable[[str, list[Verdict]], None],
     ) -> None:
-        """Asks all prompts, `concurrency` at a time. A spent budget lets calls under way end; other errors end all."""
-        waiting = iter(messages_by_key.items())
+        """Asks all prompts, at most so many, `concurrency` at a time. A spent budget lets calls under way end; other
+        errors end all.
+        """
         self._stopped = None
         self._client.begin()
 
@@ -191,7 +201,7 @@ class EndpointJudge:
 
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-                for number in range(min(self.config.concurrency, len(messages_by_key))):
+                for number in range(min(self.config.concurrency, most)):
                     if number % _SHARERS == 0:
                         http = await stack.enter_async_context(self._client.connections(_SHARERS))
                     group.create_task(work(http))

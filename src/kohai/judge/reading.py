@@ -10,8 +10,9 @@ looks names up as text.
 from __future__ import annotations
 
 import ast
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kohai.code import parse, strip_noise
@@ -43,43 +44,42 @@ class Reading:
 
 def read(code: str, instruction: str) -> Reading:
     """The program as judges read it; one that does not parse is only stripped of comments."""
-    stripped = strip_noise(code)
-    tree = parse(stripped)
+    tree = parse(code)
     if tree is None:
-        return Reading(stripped)
-    before = ast.dump(tree)
-    if not _LOOKS_UP & {n.id if isinstance(n, ast.Name) else getattr(n, "attr", "") for n in ast.walk(tree)}:
-        _cut_unused(tree)
-    texts = _cut_texts(tree, " ".join(instruction.split()))
-    rename(tree, [name for name in own_names(tree) if len(_NAME_WORD.findall(name)) > MAX_NAME_WORDS])
-    if ast.dump(tree) == before:
-        return Reading(stripped)
+        return Reading(strip_noise(code))
+    nodes = _cut_unused(tree)
+    texts = _cut_texts(nodes, " ".join(instruction.split()))
+    rename(nodes, [name for name in own_names(nodes) if len(_NAME_WORD.findall(name)) > MAX_NAME_WORDS])
     try:
         return Reading(ast.unparse(ast.fix_missing_locations(tree)), tuple(texts))
     except ValueError:  # an f-string that this Python cannot write
-        return Reading(stripped)
+        return Reading(strip_noise(code))
 
 
-def own_names(tree: ast.AST) -> list[str]:
+def own_names(nodes: Iterable[ast.AST]) -> list[str]:
     """Names that a program itself gives: variables, functions, classes, parameters, imports under another name."""
     names: dict[str, None] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.alias(asname=str(name)):
-                names[name] = None
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names[name] = None
-            case ast.ExceptHandler(name=str(name)):
-                names[name] = None
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                names[node.id] = None
+        elif isinstance(node, ast.arg):
+            names[node.arg] = None
+        elif isinstance(node, ast.alias) and node.asname:
+            names[node.asname] = None
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
+            names[node.name] = None
     return list(names)
 
 
-def rename(tree: ast.AST, names: Sequence[str]) -> None:
+def rename(nodes: Sequence[ast.AST], names: Sequence[str]) -> None:
     """Gives names of the program's own new ones, `name_1`, `name_2`, that it does not use."""
-    taken = {found for node in ast.walk(tree) for found in _name_fields(node).values()}
+    if not names:
+        return
+    taken = {found for node in nodes for found in _name_fields(node).values()}
     fresh = (name for number in range(1, len(taken) + len(names) + 1) if (name := f"name_{number}") not in taken)
     new_names = dict(zip(names, fresh, strict=False))
-    for node in ast.walk(tree) if names else ():
+    for node in nodes:
         if isinstance(node, ast.Global | ast.Nonlocal):
             node.names = [new_names.get(name, name) for name in node.names]
         for field, name in _name_fields(node).items():
@@ -94,25 +94,39 @@ def _name_fields(node: ast.AST) -> dict[str, str]:
     return {field: name for field, name in found.items() if isinstance(name, str)}
 
 
-def _cut_unused(tree: ast.Module) -> None:
-    """Takes statements without an effect out, until none is left: one may be all that used another."""
-    n_before = -1
-    while n_before != (n_before := sum(1 for _ in ast.walk(tree))):
-        used = {
-            node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)
-        }
-        used |= {name for node in ast.walk(tree) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-        for node in ast.walk(tree):
+def _cut_unused(tree: ast.Module) -> list[ast.AST]:
+    """Takes statements without an effect out, until none is left (one may be all that used another); what is left.
+
+    Of a program that looks names up as text only texts that stand alone are taken.
+    """
+    while True:
+        nodes = list(ast.walk(tree))
+        used: set[str] = set()
+        for node in nodes:
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+                used.add(node.id)
+            elif isinstance(node, ast.Global | ast.Nonlocal):
+                used.update(node.names)
+            elif isinstance(node, ast.Attribute) and node.attr in _LOOKS_UP:
+                used.add(node.attr)
+        is_whole = True
+        for node in nodes:
             for field in _BLOCKS:
                 block = getattr(node, field, None)
                 if isinstance(block, list) and block:
                     kept = [kept for statement in block for kept in _kept(statement, used)]
-                    needs_pass = not kept and field == "body" and not isinstance(node, ast.Module)
-                    setattr(node, field, [ast.Pass()] if needs_pass else kept)
+                    if len(kept) != len(block) or any(map(operator.is_not, kept, block)):
+                        is_whole = False
+                        needs_pass = not kept and field == "body" and not isinstance(node, ast.Module)
+                        setattr(node, field, [ast.Pass()] if needs_pass else kept)
+        if is_whole:
+            return nodes
 
 
 def _kept(statement: ast.stmt, used: set[str]) -> list[ast.stmt]:
-    """What is left of a statement."""
+    """What is left of a statement, given the names that are read."""
+    if _LOOKS_UP & used:
+        return [] if isinstance(statement, ast.Expr) and _is_plain(statement.value) else [statement]
     match statement:
         case ast.If(test=ast.Constant(value=value)) | ast.While(test=ast.Constant(value=value)) if not value:
             return statement.orelse
@@ -158,10 +172,10 @@ def _is_plain(value: ast.expr) -> bool:
     return False
 
 
-def _cut_texts(tree: ast.AST, instruction: str) -> list[tuple[str, str]]:
+def _cut_texts(nodes: Iterable[ast.AST], instruction: str) -> list[tuple[str, str]]:
     """Puts their length in place of long texts; each with what stands for it, longest first."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             parts = [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
             texts = [part for part in parts if isinstance(part, ast.Constant)]
