@@ -2,6 +2,7 @@
 
 rubric       the yes/no questions, read from a file
 panel        a case, who answers about it, and the score that comes out
+reading      a program as judges read it: nothing that does nothing, no long text
 prompt       what a judge is told about a case
 reply        what a judge's reply says
 endpoint     the judge behind an OpenAI-compatible endpoint; imported by its own name, as it needs an HTTP client

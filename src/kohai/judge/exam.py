@@ -74,10 +74,11 @@ def truth(criterion: Criterion, case: Case, reference: Execution) -> bool | None
     if criterion.id == EFFECT_ID:
         if case.execution.ran is None or not reference.ran:
             return None
-        return case.execution.ran and _effect(case.execution) == _effect(reference)
+        return case.execution.ran and effect_of(case.execution) == effect_of(reference)
     answers: Mapping[str, bool | None] = {"yes": True, "no": False}
     return next((answers.get(verdict.answer) for verdict in case.static if verdict.criterion == criterion.id), None)
 
 
-def _effect(execution: Execution) -> tuple[str | None, str]:
+def effect_of(execution: Execution) -> tuple[str | None, str]:
+    """What a program left behind: its final state, and what it printed, as far as that counts."""
     return execution.state, normal_stdout(execution.stdout)

@@ -18,7 +18,7 @@ from kohai.catalog import Catalog
 from kohai.config import Config
 from kohai.errors import DataError
 from kohai.judge import Case, Criterion, load_rubric, mutants
-from kohai.judge.exam import EFFECT_ID, Item, exam, truth
+from kohai.judge.exam import EFFECT_ID, Item, effect_of, exam, truth
 from kohai.judge.marks import marks, reliability
 from kohai.judge.panel import Answerer
 from kohai.models import adapters
@@ -122,7 +122,7 @@ def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], li
     of_reference: tuple[str | None, str] | None = None
     executions = execute(config, workspace, programs)
     for (code, task), execution in zip(programs, executions, strict=True):
-        effect = (execution.state, execution.stdout)
+        effect = effect_of(execution)
         if code == task.reference:
             of_reference = effect
             right.append((task.instruction, code))
