@@ -9,7 +9,8 @@ from typing import Any
 from kohai.errors import DataError
 from kohai.score import score_files
 
-TASKS = ("huggingface_eval.json", "huggingface_eval_dev.jsonl")  # as published, or the rows to develop on
+TASKS = "huggingface_eval.json"
+DEVELOPMENT = ("huggingface_eval_dev.jsonl", "_dev")  # a choice of rows, and how answers to it are named
 DOCS = "huggingface_api.jsonl"
 ANSWERS = "gorilla_7b_responses"
 METRICS = ("gorilla_ast", "exact_api", "hallucinated_api", "rouge", "codebleu", "codebleu_compat")
@@ -26,13 +27,22 @@ def gorilla_7b(folder: Path, image: str | None = None) -> dict[str, Any]:
     Raises:
         DataError: a file is not there; names it.
     """
-    tasks = next((folder / name for name in TASKS if (folder / name).is_file()), None)
-    docs, answers = folder / DOCS, sorted((folder / ANSWERS).glob("*.jsonl"))
-    if tasks is None or not docs.is_file() or not answers:
-        raise DataError(f"{folder}: expected {' or '.join(TASKS)}, {DOCS}, and answers in {ANSWERS}/")
+    docs = folder / DOCS
     names = [*(["executability"] if image else []), *METRICS]
-    files = {"references": None} | {path.stem: path for path in answers}
-    return {name: score_files(tasks, path, docs, names, image=image) for name, path in files.items()}
+    found = {}
+    answers = sorted((folder / ANSWERS).glob("*.jsonl"))
+    for tasks, is_development in ((folder / TASKS, False), (folder / DEVELOPMENT[0], True)):
+        files = [path for path in answers if path.stem.endswith(DEVELOPMENT[1]) == is_development]
+        if tasks.is_file() and docs.is_file() and files:
+            label = f"references of {tasks.name}"
+            found[label] = score_files(tasks, None, docs, names, image=image)
+            found |= {path.stem: score_files(tasks, path, docs, names, image=image) for path in files}
+    if not found:
+        raise DataError(
+            f"{folder}: expected {TASKS} or {DEVELOPMENT[0]}, {DOCS}, and answers to it in {ANSWERS}/; "
+            f"`kohai data apibench --from {folder} --download` fetches them"
+        )
+    return found
 
 
 def as_text(found: Mapping[str, Any]) -> str:

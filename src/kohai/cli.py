@@ -32,6 +32,8 @@ hub_app = typer.Typer(help="The stand-in hub that programs load models from.", n
 app.add_typer(hub_app, name="hub")
 judge_app = typer.Typer(help="Examine judges, and what asking them would cost.", no_args_is_help=True)
 app.add_typer(judge_app, name="judge")
+data_app = typer.Typer(help="Public data for tests and benchmarks.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 baseline_app = typer.Typer(help="Models of others, in the same measures.", no_args_is_help=True)
 app.add_typer(baseline_app, name="baseline")
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
@@ -170,6 +172,27 @@ def score(
             state=state,
         )
     print(_json(found) if as_json else score.as_text(found))
+
+
+@data_app.command("apibench")
+def data_apibench(
+    folder: Annotated[str, typer.Option("--from", metavar="FOLDER", help="Where its files lie.")] = "data/apibench",
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch what is missing there, checksums verified.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check APIBench's published files, and name every irregular record by file, line and reason."""
+    from pathlib import Path
+
+    from kohai.records import to_dict
+    from kohai.tasks import apibench_files
+
+    with stoppable(sys.argv):
+        if download:
+            apibench_files.download(Path(folder), on_file=lambda name: print(f"fetched {name}", file=sys.stderr))
+        found = apibench_files.examine(Path(folder))
+    print(_json([to_dict(file) for file in found]) if as_json else apibench_files.as_text(found))
 
 
 @baseline_app.command("gorilla-7b")
