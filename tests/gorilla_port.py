@@ -37,9 +37,7 @@ class Port:
         stack = [PARSER.parse((call or "").encode()).root_node]
         while stack:
             node = stack.pop()
-            if not node.children:
-                return -1
-            parts.append((node, node.children[0].text))
+            parts.append((node, node.children[0].text if node.children else None))
             stack += [child for child in node.children if len(child.children) != 0]
         for number, tree in enumerate(self.trees):
             if tree.children[0].children[0].child_count == 0:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -64,6 +65,36 @@ def test_what_a_row_asks_for():
     assert GorillaAst(rows("f('a', model='b', c=1)"), "tensorhub").match("f('a', 'b', c=1)") == 0
     assert GorillaAst(rows("f('a', model='b', c=1)"), "tensorhub").match("f('a', 'b')") is None
     assert GorillaAst(rows("f('a', model='b', c=1)"), "torchhub").match("f('b')") == 0
+
+
+@pytest.mark.parametrize("text", ["", " \n", "x", "api_call"])
+def test_a_row_that_asks_for_nothing_matches_everything(text):
+    """`f('a=b')` asks for a quote alone, which is nothing once quotes are cut: an empty text holds it, too."""
+    metric, port = (
+        GorillaAst(rows("g(1)", "f('a=b')"), "huggingface"),
+        Port([("g(1)", ""), ("f('a=b')", "")], "huggingface"),
+    )
+    assert metric.match(text) == port.match(text) == 1
+
+
+@pytest.mark.parametrize("length", range(4, 13))
+def test_an_argument_is_found_wherever_it_stands(length):
+    """Behind any number of other signs, whatever its length; one letter less of it is not found."""
+    metric = GorillaAst(rows(f"f('{'abcdefghijkl'[:length]}')"), "huggingface")
+    for before in range(9):
+        text = f"{'z' * before}('{'abcdefghijkl'[:length]}')"
+        assert metric.match(text) == 0
+        assert metric.match(text.replace("b", "")) is None
+
+
+def test_a_long_chain_takes_little_memory():
+    """Each of 20,000 dots begins with all that stands before it, 400 MB together: none of it is kept."""
+    metric = GorillaAst(rows(*CATALOG), "huggingface")
+    tracemalloc.start()
+    assert metric.decide("a" + ".a" * 20_000, "d") == "hallucination"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000
 
 
 @pytest.mark.parametrize(

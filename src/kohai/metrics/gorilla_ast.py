@@ -6,8 +6,8 @@ answer begins with it, the last part looked at stands in), arguments are looked 
 arguments never match, and the reference calls themselves score 0.953 on HuggingFace. Beside it, `hub_match` says
 whether it is the right call. Decisions on broken text depend on the grammar: tree-sitter-python is pinned.
 
-Where the scripts would stop with an IndexError, a row is left out and counted (`n_unreadable`), and a text is a
-hallucination.
+Where the scripts would stop there is an outcome: a row whose arguments they cannot read (IndexError) is left out and
+counted (`n_unreadable`); no answer (None) is an empty one; a half surrogate pair is read as `?`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Decision = Literal["correct", "wrong", "hallucination", "uncounted"]
 _PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_python.language()))
 _SIGNS = ("(", ")", ",")
 _GRAM = 4
+_STEP = 4  # every fourth gram of a text is looked up, so a row stands under four neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def mode_of(rows: Sequence[ApiRow]) -> Mode:
 
 
 class GorillaAst:
-    """The metric on one catalog; its index is made once: rows by four letters of their longest argument, so that an
+    """The metric on one catalog; its index is made once: rows by a few letters of their longest argument, so that an
     answer is compared with few of them.
     """
 
@@ -64,8 +65,9 @@ class GorillaAst:
             if found is not None and found[1]:
                 self._names[number], self._arguments[number] = found
         self._by_gram: dict[str, list[int]] = defaultdict(list)
-        self._always: list[int] = []  # rows whose arguments are all shorter than a gram
+        self._always: list[int] = []  # rows whose arguments are all too short for neighbouring grams
         self._enter_grams()
+        self._longest_name = max(map(len, self._names.values()), default=0)
 
     def decide(self, answer: str | None, domain: str) -> Decision:
         """What the script counts an answer to a task of that domain as; `uncounted`: neither right nor wrong nor
@@ -82,12 +84,10 @@ class GorillaAst:
     def match(self, call: str) -> int | None:
         """The first row that a call matches, None for none."""
         source = call.encode("utf-8", "replace")
-        parts, last = _parts(source)
-        if last is None:
-            return None
+        parts, last = _parts(source, self._longest_name)
         texts: dict[int, str] = {}
         best = len(self._rows)
-        for number in self._near(call):
+        for number in self._near(source.decode()):
             if number < best:
                 node = parts.get(self._names[number], last)
                 text = texts.get(node.id)
@@ -100,19 +100,23 @@ class GorillaAst:
     def _near(self, text: str) -> Iterator[int]:
         """Rows that a text may hold the arguments of."""
         yield from self._always
-        for gram in self._by_gram.keys() & {text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1)}:
+        for gram in self._by_gram.keys() & {text[i : i + _GRAM] for i in range(0, len(text) - _GRAM + 1, _STEP)}:
             yield from self._by_gram[gram]
 
     def _enter_grams(self) -> None:
-        """Each row under the rarest gram of its longest argument."""
+        """Each row under the rarest neighbouring grams of its longest argument: wherever a text holds the argument, one
+        of the neighbours begins at a place that `_near` looks at.
+        """
         longest = {number: max(arguments, key=len) for number, arguments in self._arguments.items()}
         grams = {n: [text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1)] for n, text in longest.items()}
         counts = Counter(gram for found in grams.values() for gram in set(found))
         for number, found in grams.items():
-            if found:
-                self._by_gram[min(found, key=lambda gram: (counts[gram], gram))].append(number)
-            else:
+            neighbours = [found[i : i + _STEP] for i in range(len(found) - _STEP + 1)]
+            if not neighbours:
                 self._always.append(number)
+                continue
+            for gram in set(min(neighbours, key=lambda some: sum(counts[gram] for gram in some))):
+                self._by_gram[gram].append(number)
 
 
 def called(answer: str, mode: Mode) -> str | None:
@@ -156,19 +160,22 @@ def _is_unpacked(text: str, mode: Mode) -> bool:
     return any(word in text for word in words)
 
 
-def _parts(source: bytes) -> tuple[dict[bytes, tree_sitter.Node], tree_sitter.Node | None]:
-    """By the text of its first child, the first part that the script looks at; and the last one of all."""
+def _parts(source: bytes, longest_name: int) -> tuple[dict[bytes, tree_sitter.Node], tree_sitter.Node]:
+    """By the text of its first child, the first part that the script looks at; and the last one of all.
+
+    Longer texts than the longest name are left out: `a.a.a...` has one as long as itself at every dot.
+    """
     found: dict[bytes, tree_sitter.Node] = {}
-    last = None
-    waiting = [_PARSER.parse(source).root_node]
+    last = _PARSER.parse(source).root_node
+    waiting = [last]
     while waiting:
-        node = waiting.pop()
-        children = node.children
+        last = waiting.pop()
+        children = last.children
         if not children:
             break  # an empty text: the root alone
-        last = node
-        first = children[0]
-        found.setdefault(source[first.start_byte : first.end_byte], node)
+        start, end = children[0].byte_range
+        if end - start <= longest_name:
+            found.setdefault(source[start:end], last)
         waiting += [child for child in children if child.child_count]
     return found, last
 
