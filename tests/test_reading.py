@@ -50,6 +50,7 @@ SHORT = "(9 words, 63 characters, not of the instruction)"
         ("f(answer_yes_to_all=1)", "f(answer_yes_to_all=1)"),
         (f"note = {ORDER!r}\nprint(globals())", "note = {SHORT}\nprint(globals())"),
         ("def f():\n    note = 1\n\nf()", "def f():\n    pass\nf()"),
+        (f"match g():\n    case 1:\n        note = {ORDER!r}", "match g():\n    case 1:\n        pass"),
         ("x = = 1  # yes", "x = = 1"),
     ],
 )  # fmt: skip

@@ -24,6 +24,7 @@ _WIDE = "\u2e80-\u9fff\uac00-\ud7af"  # scripts without spaces: each sign counts
 _WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+")
 _NAME_WORD = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 _LOOKS_UP = frozenset({"eval", "exec", "globals", "locals", "vars", "__dict__"})
+_HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case, ast.Module)
 _BLOCKS = ("body", "orelse", "finalbody")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -51,7 +52,7 @@ def read(code: str, instruction: str) -> Reading:
     texts = _cut_texts(nodes, " ".join(instruction.split()))
     rename(nodes, [name for name in own_names(nodes) if len(_NAME_WORD.findall(name)) > MAX_NAME_WORDS])
     try:
-        return Reading(ast.unparse(ast.fix_missing_locations(tree)), tuple(texts))
+        return Reading(ast.unparse(tree), tuple(texts))
     except ValueError:  # an f-string that this Python cannot write
         return Reading(strip_noise(code))
 
@@ -111,9 +112,9 @@ def _cut_unused(tree: ast.Module) -> list[ast.AST]:
                 used.add(node.attr)
         is_whole = True
         for node in nodes:
-            for field in _BLOCKS:
+            for field in _BLOCKS if isinstance(node, _HOLDERS) else ():
                 block = getattr(node, field, None)
-                if isinstance(block, list) and block:
+                if block:
                     kept = [kept for statement in block for kept in _kept(statement, used)]
                     if len(kept) != len(block) or any(map(operator.is_not, kept, block)):
                         is_whole = False

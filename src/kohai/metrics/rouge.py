@@ -39,18 +39,19 @@ def rouge(prediction: str, reference: str) -> Rouge:
     "the cat sat on the mat" as reference, "the cat is on the mat": 5 of 6 words (0.8333), 3 of 5 pairs (0.6), and
     "the cat on the mat" as longest common subsequence (0.8333).
     """
-    said, (wanted, words, pairs) = tokens(prediction), _reference(reference)
+    said, (n, words, pairs, places) = tokens(prediction), _reference(reference)
     return Rouge(
-        _overlap(_shared(said, words), len(said), len(wanted)),
-        _overlap(_shared(pairwise(said), pairs), len(said) - 1, len(wanted) - 1),
-        _overlap(common_subsequence(said, wanted), len(said), len(wanted)),
+        _overlap(_shared(said, words), len(said), n),
+        _overlap(_shared(pairwise(said), pairs), len(said) - 1, n - 1),
+        _overlap(_longest(said, places, n), len(said), n),
     )
 
 
 @lru_cache(4096)
-def _reference(text: str) -> tuple[list[str], Counter[str], Counter[tuple[str, str]]]:
+def _reference(text: str) -> tuple[int, Counter[str], Counter[tuple[str, str]], dict[str, int]]:
+    """Number of tokens, words, pairs, and the places of each word."""
     found = tokens(text)
-    return found, Counter(found), Counter(pairwise(found))
+    return len(found), Counter(found), Counter(pairwise(found)), _places(found)
 
 
 def tokens(text: str) -> list[str]:
@@ -59,28 +60,27 @@ def tokens(text: str) -> list[str]:
 
 
 def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004).
+    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004)."""
+    return _longest(a, _places(b), len(b))
 
-    What both begin and end with is counted first.
-    """
-    start, shortest = 0, min(len(a), len(b))
-    while start < shortest and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < shortest - start and a[-1 - end] == b[-1 - end]:
-        end += 1
-    a, b = a[start : len(a) - end], b[start : len(b) - end]
+
+def _places(found: Iterable[str]) -> dict[str, int]:
+    """The places of each token, as bits."""
     places: dict[str, int] = {}
     bit = 1
-    for token in a:
+    for token in found:
         places[token] = places.get(token, 0) | bit
         bit <<= 1
-    column = full = bit - 1
-    for token in b:
-        if token in places:
-            matched = column & places[token]
+    return places
+
+
+def _longest(said: Iterable[str], places: Mapping[str, int], n: int) -> int:
+    column = full = (1 << n) - 1
+    for bits in map(places.get, said):
+        if bits:
+            matched = column & bits
             column = ((column + matched) | (column - matched)) & full
-    return start + end + len(a) - column.bit_count()
+    return n - column.bit_count()
 
 
 def _shared(said: Iterable[Gram], wanted: Mapping[Gram, int]) -> int:
