@@ -98,8 +98,8 @@ def test_other_files(tmp_path, content, message):
 
 def test_answers(tmp_path):
     """By `row` from 0, or by `question_id` from 1; a task that is not there is told."""
-    path = write(tmp_path / "a", {"row": 1, "text": "x"}, {"question_id": 1, "text": "y"})
-    assert [(answer.row, answer.text) for answer in read_answers(path, 2)] == [(1, "x"), (0, "y")]
+    path = write(tmp_path / "a", {"row": 1, "text": "x"}, {"question_id": 1, "text": "y"}, {"row": 0, "text": None})
+    assert [(answer.row, answer.text) for answer in read_answers(path, 2)] == [(1, "x"), (0, "y"), (0, "")]
     for bad in ({"text": "x"}, {"row": 2, "text": "x"}, {"row": True, "text": "x"}, {"row": 0, "text": 1}, {"row": 0}):
         with pytest.raises(DataError, match=r"a:1: field"):
             read_answers(write(tmp_path / "a", bad), 2)

@@ -146,9 +146,10 @@ def read_answers(path: Path, n_tasks: int) -> list[Answer]:
         row = data.get("row", data["question_id"] - 1 if isinstance(data.get("question_id"), int) else None)
         if not isinstance(row, int) or isinstance(row, bool) or not 0 <= row < n_tasks:
             raise DataError(f"{path}:{line}: field 'row': {row!r} is not a task; there are {n_tasks}, from 0")
-        if not isinstance(data["text"], str):
-            raise DataError(f"{path}:{line}: field 'text': expected a text, found {type(data['text']).__name__}")
-        answers.append(Answer(row, data["text"]))
+        text = "" if data["text"] is None else data["text"]  # no answer is an empty one
+        if not isinstance(text, str):
+            raise DataError(f"{path}:{line}: field 'text': expected a text, found {type(text).__name__}")
+        answers.append(Answer(row, text))
     return answers
 
 
