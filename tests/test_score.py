@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from kohai import cli
+from kohai import baseline, cli
 from kohai.errors import ConfigError, DataError
 from kohai.score import GROUPS, score_files
 
@@ -141,8 +141,7 @@ def test_the_7b_model(apibench, tmp_path):
     assert {references, *(f"huggingface_{kind}_dev" for kind in kinds)} <= set(found)
     assert found[references]["metrics"]["codebleu"]["value"] == pytest.approx(1)
     assert found["huggingface_FT_0_shot_dev"]["metrics"]["gorilla_ast"]["counts"]["correct"] == 395
-    done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(apibench)])
-    [line] = [line for line in done.output.splitlines() if line.startswith("huggingface_RT_oracle_dev ")]
+    [line] = [line for line in baseline.as_text(found).splitlines() if line.startswith("huggingface_RT_oracle_dev ")]
     assert line.split()[1:4] == ["570", "88.2", "[85.3,"]
     done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(tmp_path)])
     assert isinstance(done.exception, DataError)
