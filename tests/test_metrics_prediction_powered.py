@@ -9,11 +9,37 @@ from kohai.metrics.prediction_powered import prediction_powered_rate
 def test_by_hand():
     """Labels 1, 1, 0, 0, judged 1, 1, 1, 0, alone 1, 1, 0, 0. cov = (1/8 + 1/8 - 1/8 + 3/8) / 3 = 1/6, variance of all
     eight verdicts 15/64, power = (1/6) / (2 * 15/64) = 0.3556; value = 0.5 - 0.3556 * 0.75 + 0.3556 * 0.5 = 0.4111.
+    label - power * judge: 0.6444, 0.6444, -0.3556, 0, variance 0.2464; variance 0.2464 / 4 + 0.3556^2 * (1/3) / 4 =
+    0.0721, so up to 0.4111 + 1.96 * 0.2686 = 0.9375.
     """
     found = prediction_powered_rate([True, True, False, False], [1, 1, 1, 0], [1, 1, 0, 0])
     assert found.power == pytest.approx(0.3556, abs=1e-4)
     assert found.value == pytest.approx(0.4111, abs=1e-4)
+    assert found.high == pytest.approx(0.9375, abs=1e-4)
+    assert found.low == 0
     assert (found.n_labels, found.n_judged, found.dropped) == (4, 4, 0)
+
+
+def test_power_may_be_given():
+    """The same at 1, as published first: 0.5 - 0.75 + 0.5 = 0.25; label - judge: 0, 0, -1, 0, variance 1/4; up to
+    0.25 + 1.96 * sqrt(1/16 + 1/12) = 0.9985. At 0 the labels alone: 0.5 + 1.96 * sqrt(1/3 / 4) = 1.07, cut to 1.
+    """
+    case = [True, True, False, False], [1, 1, 1, 0], [1, 1, 0, 0]
+    first = prediction_powered_rate(*case, power=1)
+    assert (first.value, first.power) == (pytest.approx(0.25), 1)
+    assert first.high == pytest.approx(0.9985, abs=1e-4)
+    labels = prediction_powered_rate(*case, power=0)
+    assert (labels.value, labels.low, labels.high) == (0.5, 0, 1)
+    assert prediction_powered_rate(*case[:2], [1], power=1).power == 0  # nothing tells how far one verdict strays
+    with pytest.raises(ValueError, match="power"):
+        prediction_powered_rate(*case, power=1.5)
+
+
+def test_labels_that_are_all_alike():
+    """10 of 10: Wilson's interval of the labels, from 1 / (1 + 3.8415 / 10) = 0.7225, not one without width."""
+    found = prediction_powered_rate([True] * 10, [1] * 9 + [0], [1, 0] * 50)
+    assert (found.value, found.high, found.power) == (1, 1, 0)
+    assert found.low == pytest.approx(0.7225, abs=1e-4)
 
 
 def test_unscored_is_left_out():

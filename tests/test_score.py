@@ -132,16 +132,25 @@ def test_references_are_the_ceiling(files):
 
 
 def test_the_7b_model(apibench, tmp_path):
-    """`kohai baseline gorilla-7b`: the references and each file of answers; a folder that lacks some is told."""
+    """`kohai baseline gorilla-7b`: the references and each file of answers (here to the first 40 tasks); a folder that
+    lacks some is told.
+    """
+    kinds = ("FT_0_shot", "RT_oracle")
+    few = {"huggingface_api.jsonl": None, "huggingface_eval_dev.jsonl": 40}
+    few |= {f"gorilla_7b_responses/huggingface_{kind}_dev.jsonl": 39 for kind in kinds}
+    for name, n in few.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("".join((apibench / name).read_text().splitlines(keepends=True)[:n]))
     found = json.loads(
-        CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(apibench), "--json"]).output
+        CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(tmp_path), "--json"]).output
     )
-    kinds = ("FT_0_shot", "FT_bm25", "FT_oracle", "RT_oracle")
     references = "references of huggingface_eval_dev.jsonl"
-    assert {references, *(f"huggingface_{kind}_dev" for kind in kinds)} <= set(found)
+    assert list(found) == [references, *(f"huggingface_{kind}_dev" for kind in kinds)]
     assert found[references]["metrics"]["codebleu"]["value"] == pytest.approx(1)
-    assert found["huggingface_FT_0_shot_dev"]["metrics"]["gorilla_ast"]["counts"]["correct"] == 395
+    assert sum(found["huggingface_FT_0_shot_dev"]["metrics"]["gorilla_ast"]["counts"].values()) == 39
     [line] = [line for line in baseline.as_text(found).splitlines() if line.startswith("huggingface_RT_oracle_dev ")]
-    assert line.split()[1:4] == ["570", "88.2", "[85.3,"]
-    done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(tmp_path)])
+    share = found["huggingface_RT_oracle_dev"]["metrics"]["gorilla_ast"]["value"]
+    assert line.split()[1:3] == ["39", f"{share * 100:.1f}"]
+    (tmp_path / "empty").mkdir()
+    done = CliRunner().invoke(cli.app, ["baseline", "gorilla-7b", "--from", str(tmp_path / "empty")])
     assert isinstance(done.exception, DataError)

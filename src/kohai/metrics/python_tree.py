@@ -13,7 +13,7 @@ import tree_sitter
 import tree_sitter_python
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_python.language())
-_MAX_STEPS = 200_000  # of the data flow: each loop is read twice, so nested ones would never end
+_MAX_STEPS = 50_000  # of the data flow: each loop is read twice, so nested ones would never end
 _LOOPS = frozenset({"for_statement", "while_statement"})
 _ASSIGNMENTS = frozenset({"assignment", "augmented_assignment", "for_in_clause"})
 
