@@ -82,6 +82,7 @@ def test_what_is_missing_is_told(tmp_path):
         ("{", r"t\.json:1: not JSON"),
         ("[1]", r"t\.json:1: expected an object, found list"),
         ('{"id": "t", "instruction": "i"}', r"t\.json:1: field 'code' is missing; this is no such file"),
+        ('{"code": 1, "api_call": "f()", "api_data": {}}', r"t\.json:1: field 'code': expected a text, found int"),
         ("", "no record in it"),
     ],
 )
@@ -89,7 +90,7 @@ def test_other_files(tmp_path, content, message):
     """One clear error."""
     path = tmp_path / "t.json"
     path.write_text(content)
-    assert not is_apibench(path)
+    assert is_apibench(path) == ("api_data" in content)
     with pytest.raises(DataError, match=message):
         read_tasks(path)
     with pytest.raises(DataError, match="cannot be read"):

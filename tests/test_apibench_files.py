@@ -86,6 +86,21 @@ def test_errors(files, source, tmp_path):
         examine(tmp_path)
 
 
+def test_a_reply_that_is_cut(files, source, tmp_path, monkeypatch):
+    """It is told, and leaves nothing."""
+
+    def cut(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"{")
+
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "do_GET", cut)
+    with pytest.raises(EndpointError, match=r"cannot be fetched \(IncompleteRead"):
+        download(tmp_path / "here", source[0])
+    assert not (tmp_path / "here").exists()
+
+
 def test_the_command(apibench):
     """States of the files at hand, and each irregular record with its line."""
     done = CliRunner().invoke(cli.app, ["data", "apibench", "--from", str(apibench)])

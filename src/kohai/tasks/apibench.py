@@ -241,6 +241,9 @@ def _lines(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, Any]]
         missing = [name for name in needed if name not in data]
         if missing:
             raise DataError(f"{path}:{number}: field {missing[0]!r} is missing; this is no such file of APIBench")
+        for name in {"code", "api_call"} & set(needed):
+            if not isinstance(data[name], str):
+                raise DataError(f"{path}:{number}: field {name!r}: expected a text, found {type(data[name]).__name__}")
         found.append((number, data))
     if not found:
         raise DataError(f"{path}: no record in it")

@@ -7,6 +7,7 @@ cut, changed or chosen from is told from the published one.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -104,7 +105,7 @@ def download(folder: Path, source: str = SOURCE, on_file: Callable[[str], None] 
         try:
             with urllib.request.urlopen(source + file.path, timeout=_SECONDS) as reply:  # noqa: S310 - https by default
                 data = reply.read()
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             raise EndpointError(f"{source}{file.path}: cannot be fetched ({error}); what arrived is kept") from None
         if blob_id(data) != file.blob:
             raise DataError(f"{source}{file.path}: not the published file (git blob {blob_id(data)}); nothing was kept")
