@@ -8,9 +8,9 @@ from pathlib import Path
 
 from kohai.bench import Row
 from kohai.config import SandboxConfig
-from kohai.errors import DataError
 from kohai.records import Execution
 from kohai.sandbox import Program, Sandbox
+from kohai.tasks import apibench
 
 FOLDER = Path(os.environ.get("APIBENCH_DIR", "../shared/apibench"))
 COUNT = int(os.environ.get("KOHAI_APIBENCH", "1000000"))
@@ -52,15 +52,7 @@ def run() -> list[Row]:
 
 def gold(path: Path) -> list[str]:
     """The code of each answer; an answer without code is left out."""
-    if not path.is_file():
-        raise DataError(f"{path}: not there; APIBENCH_DIR names the folder of APIBench's files")
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        _, mark, code = json.loads(line)["code"].partition("<<<code>>>:")
-        code = re.sub(r"^```(python)?\s*|\s*```$", "", code.strip())
-        if mark and code:
-            found.append(code)
-    return found
+    return [task.code for task in apibench.read_tasks(path)[0] if task.code]
 
 
 def shown(outcome: Execution) -> dict[str, object]:

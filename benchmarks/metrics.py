@@ -5,7 +5,6 @@ Needs APIBench's files (APIBENCH_DIR) and the peers, which no environment of Koh
 """
 
 import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kohai.bench import Row
+from kohai.bench import Row, load
 from kohai.errors import DataError, ToolError
 from kohai.metrics import codebleu, gorilla_ast, hub_match, rouge
 from kohai.tasks import apibench
@@ -48,7 +47,7 @@ def gorilla(
     tasks: Sequence[apibench.ApiBenchTask], docs: Sequence[apibench.ApiDoc], answers: dict[str, list[apibench.Answer]]
 ) -> list[Row]:
     """Answers that are well-formed calls, and what the 7B model said."""
-    port = load("gorilla_port", Path("tests/gorilla_port.py")).Port(
+    port = load(Path("tests/gorilla_port.py"), "gorilla_port").Port(
         [(d.api_call, d.domain) for d in docs], "huggingface"
     )
     ours = gorilla_ast.GorillaAst([gorilla_ast.ApiRow(d.api_call, d.domain) for d in docs], "huggingface")
@@ -157,13 +156,3 @@ def peer(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ToolError(f"{name} is not installed ({error}); `make peers` puts it into {PEERS}") from None
-
-
-def load(name: str, path: Path) -> Any:
-    """A module of a file."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

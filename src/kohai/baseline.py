@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kohai.errors import DataError
+from kohai.report import words
 from kohai.score import score_files
 
 TASKS = "huggingface_eval.json"
@@ -59,5 +60,5 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 def _cell(entry: Mapping[str, Any] | None) -> str:
     if not entry or "value" not in entry:
-        return "–"
-    return f"{entry['value'] * 100:.1f} [{entry['low'] * 100:.1f}, {entry['high'] * 100:.1f}]"
+        return words.ABSENT
+    return f"{entry['value'] * 100:.1f} {words.brackets(entry)}"

@@ -71,12 +71,7 @@ def run(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(titles(folder)) or "none: start kohai from the checkout's folder"
         raise ConfigError(f"no benchmark {name!r} in {folder}/; known: {known}")
-    spec = importlib.util.spec_from_file_location(f"kohai_bench_{name}", path)
-    if spec is None or spec.loader is None:
-        raise InternalError(f"{path} can't be loaded")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    rows = module.run()
+    rows = load(path, f"kohai_bench_{name}").run()
     if not rows:
         raise InternalError(f"{path}: run() gave no rows")
     return {
@@ -85,6 +80,16 @@ def run(name: str, folder: Path = FOLDER) -> dict[str, Any]:
         "commit": machine.commit(),
         "rows": [{key: value for key, value in asdict(row).items() if _is_told(key, value)} for row in rows],
     }
+
+
+def load(path: Path, name: str) -> Any:
+    """The module of a file that is no part of a package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InternalError(f"{path} can't be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def as_text(result: Mapping[str, Any]) -> str:

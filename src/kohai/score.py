@@ -322,9 +322,7 @@ def _summary(name: str, scored: Sequence[Scored], items: Sequence[Item]) -> dict
         values = [value == "correct" for value in values]
     if not values:
         return entry
-    is_rate = all(isinstance(value, bool) for value in values)
-    numbers = [float(value) for value in values if value is not None and not isinstance(value, str)]
-    interval = metrics.wilson(round(sum(numbers)), len(numbers)) if is_rate else metrics.bootstrap_mean(numbers)
+    interval = metrics.interval_of([value for value in values if value is not None and not isinstance(value, str)])
     entry |= {"value": interval.value, "low": interval.low, "high": interval.high}
     if name in ("codebleu", "codebleu_compat"):
         pairs = [

@@ -26,7 +26,6 @@ _NAME_WORD = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 _LOOKS_UP = frozenset({"eval", "exec", "globals", "locals", "vars", "__dict__"})
 _HOLDERS = (ast.stmt, ast.ExceptHandler, ast.match_case, ast.Module)
 _BLOCKS = ("body", "orelse", "finalbody")
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +145,12 @@ def _is_unused(statement: ast.stmt, used: set[str]) -> bool:
             return _is_plain(value) and all(isinstance(t, ast.Name) and t.id not in used for t in targets)
         case ast.AnnAssign(target=ast.Name(id=name), value=value):
             return name not in used and (value is None or _is_plain(value))
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return name not in used and _is_plain_definition(statement)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            defaults = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
+            return statement.name not in used and not statement.decorator_list and all(map(_is_plain, defaults))
         case ast.ClassDef(name=name, bases=[], keywords=[], decorator_list=[], body=body):
             return name not in used and all(isinstance(s, ast.Pass) or _is_unused(s, set()) for s in body)
     return False
-
-
-def _is_plain_definition(function: ast.stmt) -> bool:
-    assert isinstance(function, _Function)
-    defaults = [*function.args.defaults, *(value for value in function.args.kw_defaults if value is not None)]
-    return not function.decorator_list and all(map(_is_plain, defaults))
 
 
 def _is_plain(value: ast.expr) -> bool:

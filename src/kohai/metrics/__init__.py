@@ -10,6 +10,7 @@ from kohai.metrics.intervals import (
     Interval,
     bootstrap_mean,
     executability,
+    interval_of,
     paired_bootstrap,
     wilson,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "exact_api",
     "executability",
     "hallucinated_api",
+    "interval_of",
     "kappa",
     "paired_bootstrap",
     "pearson",

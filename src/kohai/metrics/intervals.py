@@ -117,6 +117,13 @@ def bootstrap_mean(
     return Interval(float(found.mean()), float(low), float(high), len(found))
 
 
+def interval_of(values: Sequence[float | bool], resamples: int = 10_000) -> Interval:
+    """The mean of a metric's values; Wilson's interval where all are yes or no, else the bootstrap's."""
+    if all(isinstance(value, bool) for value in values):
+        return wilson(sum(map(bool, values)), len(values))
+    return bootstrap_mean(values, resamples)
+
+
 def executability(executions: Sequence[Execution]) -> Executability:
     """The share of programs that ran to their end, of those that are to be judged."""
     ran = sum(execution.blame == "none" for execution in executions)

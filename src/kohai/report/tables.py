@@ -46,10 +46,7 @@ def describe(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     for metric in (*METRICS, *LIKENESS):
         values = [value for evaluation in evaluations if (value := evaluation.metrics.get(metric)) is not None]
         if values:
-            is_rate = all(isinstance(value, bool) for value in values)
-            interval = (
-                metrics.wilson(sum(map(bool, values)), len(values)) if is_rate else metrics.bootstrap_mean(values, 2000)
-            )
+            interval = metrics.interval_of(values, 2000)
             entry[metric] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
     if not evaluations:
         return entry
