@@ -107,6 +107,7 @@ def test_the_command(apibench):
     assert "torchhub_train.json: 837 records, as published" in done.output
     assert "huggingface_eval_dev.jsonl: 574 records, not the published file" in done.output
     assert "huggingface_api.jsonl:" in done.output
+    assert done.output.count("no row of huggingface_api.jsonl has its call") == 54
     found = {file["name"]: file for file in json.loads(
         CliRunner().invoke(cli.app, ["data", "apibench", "--from", str(apibench), "--json"]).output
     )}  # fmt: skip

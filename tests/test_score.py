@@ -102,6 +102,11 @@ def test_mistakes(files):
         score(files, "executability")
     with pytest.raises(ConfigError, match="api docs of APIBench"):
         score(files, "gorilla_ast")
+    with pytest.raises(DataError, match=r"nothing\.json: cannot be read"):
+        score_files(files / "tasks.jsonl", files / "completions.jsonl", files / "nothing.json", ["exact_api"])
+    (files / "odd.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"odd\.json: not UTF-8 text"):
+        score_files(files / "tasks.jsonl", files / "completions.jsonl", files / "odd.json", ["exact_api"])
     with pytest.raises(ConfigError, match="needs --catalog"):
         score_files(files / "tasks.jsonl", files / "completions.jsonl", None, ["exact_api"])
     (files / "completions.jsonl").write_text('{"row": 0, "text": "x"}\n{"row": 9, "text": "x"}\n')

@@ -9,8 +9,9 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from kohai.errors import DataError
@@ -254,16 +255,35 @@ def read_lines(kind: type[Record], text: Iterable[str], name: str) -> list[Recor
     Raises:
         DataError: names `name`, the line's number and the field.
     """
-    records = []
+    return [from_dict(kind, data, f"{name}:{number}") for number, data in json_lines(text, name)]
+
+
+def json_lines(text: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
+    """Each line's number and JSON value; blank lines are skipped.
+
+    Raises:
+        DataError: names `name` and the line's number.
+    """
     for number, line in enumerate(text, 1):
-        if not line.strip():
-            continue
-        try:
-            data = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{name}:{number}: not JSON ({error.msg} at column {error.colno})") from None
-        records.append(from_dict(kind, data, f"{name}:{number}"))
-    return records
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{name}:{number}: not JSON ({error.msg} at column {error.colno})") from None
+
+
+def read_text(path: Path, hint: str) -> str:
+    """The text of a user's file.
+
+    Raises:
+        DataError: it cannot be read (and the hint says what to do), or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {hint}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from None
 
 
 def _value(hint: Any, value: Any, what: str, where: str) -> Any:

@@ -193,7 +193,7 @@ def _catalog(path: Path) -> Catalog | list[apibench.ApiDoc]:
     if path.is_dir():
         return read_package(path)
     if path.suffix == ".json" and not _is_lines(path):
-        return Catalog.from_json(path.read_text(encoding="utf-8"), str(path))
+        return Catalog.from_json(records.read_text(path, "give a package's folder or a catalog"), str(path))
     return apibench.read_docs(path)[0]
 
 

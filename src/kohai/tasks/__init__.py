@@ -22,12 +22,7 @@ def load_tasks(path: Path) -> list[Task]:
         DataError: names file, line and field: not JSON, an unknown or missing field, a wrong type, an id used twice, an
             empty instruction, a reference that is not Python, a fixture that is not there or leads out of the folder.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check tasks.folder and the file names") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    lines = records.read_text(path, "check tasks.folder and the file names").splitlines()
     tasks = records.read_lines(Task, lines, str(path))
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     seen: dict[str, int] = {}

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kohai import code as code_of
+from kohai import records
 from kohai.errors import DataError
 
 Part = Literal["huggingface", "torchhub", "tensorhub"]
 _MARK = re.compile(r"<<<(\w+)>>>\s*:?")
-_CODE_MARK = re.compile(r"<<<code>>>\s*:?")
+_CODE_MARK = re.compile(r"<<<code>>>+\s*:?")
 _MARKS = ("domain", "api_call", "api_provider", "explanation", "code")
 _INSTRUCTION = re.compile(r"\s*(?:#+ ?Instruction:?|\{'Instruction':)", re.IGNORECASE)
 _OUTPUT = re.compile(r"\n?#+ ?Output:?|,? ?'Output':", re.IGNORECASE)
@@ -114,7 +115,7 @@ def read_docs(path: Path) -> tuple[list[ApiDoc], list[Problem]]:
         DataError: as `read_tasks`.
     """
     docs, problems = [], []
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
     for line, data in _lines(path, ("api_call", "domain")):
         call = data["api_call"]
         docs.append(
@@ -129,9 +130,9 @@ def read_docs(path: Path) -> tuple[list[ApiDoc], list[Problem]]:
         )
         if code_of.parse(call.strip()) is None:
             problems.append(Problem(str(path), line, f"not a Python call: {call[:60]}"))
-        seen[call] += 1
-        if seen[call] == 2:
+        if call in seen:
             problems.append(Problem(str(path), line, f"the call stands in an earlier row too: {call[:60]}"))
+        seen.add(call)
     return docs, problems
 
 
@@ -222,20 +223,9 @@ def _as_code(value: Any) -> str:
 
 
 def _lines(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text") from None
     found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            data = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: not JSON ({error}); expected one object a line") from None
+    text = records.read_text(path, "give the path of one of APIBench's files, or of answers")
+    for number, data in records.json_lines(text.split("\n"), str(path)):
         if not isinstance(data, dict):
             raise DataError(f"{path}:{number}: expected an object, found {type(data).__name__}")
         missing = [name for name in needed if name not in data]

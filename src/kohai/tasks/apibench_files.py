@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kohai import records
 from kohai.errors import DataError, EndpointError
 from kohai.tasks import apibench
 from kohai.workspace import writing
@@ -23,6 +24,11 @@ COMMIT = "6ea57973c7a6097fd7c5915698c54c17c5b1b6c8"
 SOURCE = f"https://raw.githubusercontent.com/ShishirPatil/gorilla/{COMMIT}/"
 _ANSWERS = "gorilla/eval/eval-data/responses/huggingface/response_huggingface_Gorilla_{}.jsonl"
 _SECONDS = 60.0
+DOCS: dict[apibench.Part, str] = {
+    "huggingface": "huggingface_api.jsonl",
+    "torchhub": "torchhub_api.jsonl",
+    "tensorhub": "tensorflowhub_api.jsonl",
+}
 
 State = Literal["whole", "other", "missing"]
 
@@ -128,11 +134,24 @@ def _examined(path: Path, name: str, blob: str | None) -> Found:
     state: State = "whole" if blob is not None and blob_id(path.read_bytes()) == blob else "other"
     if apibench.is_apibench(path):
         tasks, problems = apibench.read_tasks(path)
-        return Found(name, state, len(tasks), tuple(problems))
+        unknown = _without_row(path, tasks) if tasks else []
+        return Found(name, state, len(tasks), tuple(sorted([*problems, *unknown], key=lambda problem: problem.line)))
     if "responses" in name:
-        return Found(name, state, sum(1 for line in path.read_text(encoding="utf-8").split("\n") if line.strip()))
+        lines = records.read_text(path, "check its rights").split("\n")
+        return Found(name, state, sum(1 for _ in records.json_lines(lines, str(path))))
     docs, problems = apibench.read_docs(path)
     return Found(name, state, len(docs), tuple(problems))
+
+
+def _without_row(path: Path, tasks: list[apibench.ApiBenchTask]) -> list[apibench.Problem]:
+    """Tasks whose api no row of the docs beside them has; none where the docs are not there."""
+    docs = path.with_name(DOCS[tasks[0].part])
+    if not docs.is_file():
+        return []
+    return [
+        apibench.Problem(str(path), task.row + 1, f"no row of {docs.name} has its call: {task.api_call[:60]}")
+        for task in apibench.without_row(tasks, apibench.read_docs(docs)[0])
+    ]
 
 
 def as_text(found: list[Found]) -> str:

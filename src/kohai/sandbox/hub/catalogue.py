@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kohai.errors import DataError
+from kohai.records import read_text
 from kohai.sandbox.hub import apibench
 from kohai.sandbox.hub.aliases import canonical
 
@@ -63,12 +64,7 @@ def read_catalogue(path: Path) -> list[Entry]:
     Raises:
         DataError: names file, line and field.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a catalogue") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    text = read_text(path, "give the path of a catalogue")
     entries = list(_merged(_entries(text, path)))
     if not entries:
         raise DataError(f"{path}: no model in it; expected a list of names, a hub's listing, or APIBench's file")
