@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def run() -> list[Row]:
         for answer in found
         if (code := tasks[answer.row].code)
     ]
-    return [*gorilla(tasks, docs, answers), rouge_row(pairs), codebleu_row(pairs), everything(tasks, docs, answers)]
+    return [*gorilla(tasks, docs, answers), rouge_row(pairs), codebleu_row(pairs), *everything(tasks, docs, answers)]
 
 
 def gorilla(
@@ -98,32 +99,36 @@ def codebleu_row(pairs: Sequence[tuple[str, str]]) -> Row:
 
 def everything(
     tasks: Sequence[apibench.ApiBenchTask], docs: Sequence[apibench.ApiDoc], answers: dict[str, list[apibench.Answer]]
-) -> Row:
-    """Every metric but execution, from texts to values, indices and caches made anew."""
+) -> list[Row]:
+    """Every metric but execution, from texts to values, nothing remembered; and CodeBLEU as published by itself."""
     wanted = [answer for found in answers.values() for answer in found][:N_ALL]
     codebleu.forget()
+    rouge.forget()
     started = time.perf_counter()
     ast = gorilla_ast.GorillaAst([gorilla_ast.ApiRow(d.api_call, d.domain) for d in docs])
     hub = hub_match.HubCatalog(doc.api_call for doc in docs)
-    calls = {answer.row: hub_match.wanted_call(tasks[answer.row].api_call) for answer in wanted}
     for answer in wanted:
         task = tasks[answer.row]
         program = apibench.answer_code(answer.text)
         ast.decide(answer.text, task.domain)
         hub.hallucinated(program)
-        if (call := calls[answer.row]) is not None:
+        if (call := hub_match.wanted_call(task.api_call)) is not None:
             hub_match.hub_match(program, call)
         if task.code:
             rouge.rouge(program, task.code)
-            codebleu.codebleu(program, f"{task.code}\n0")
-    seconds = time.perf_counter() - started
-    return Row(
-        f"all metrics but execution on {len(wanted)} completions",
-        "s",
-        value=seconds,
-        goal="under 2 s",
-        holds=seconds < 2,
-    )
+            with suppress(ValueError):  # a reference that holds no code
+                codebleu.codebleu(program, task.code)
+    between = time.perf_counter()
+    for answer in wanted:
+        if code := tasks[answer.row].code:
+            codebleu.codebleu(apibench.answer_code(answer.text), code, compat=True)
+    seconds, published = between - started, time.perf_counter() - between
+    name = f"all metrics but execution on {len(wanted)} completions"
+    whole = seconds + published
+    return [
+        Row(name, "s", value=whole, goal="under 2 s", holds=whole < 2),
+        Row("of these CodeBLEU as published", "s", value=published),
+    ]
 
 
 def interleaved(

@@ -54,6 +54,11 @@ def _reference(text: str) -> tuple[int, Counter[str], Counter[tuple[str, str]], 
     return len(found), Counter(found), Counter(pairwise(found)), _places(found)
 
 
+def forget() -> None:
+    """Lets go of what is kept of references."""
+    _reference.cache_clear()
+
+
 def tokens(text: str) -> list[str]:
     """Runs of a to z and digits, in lower case."""
     return _TOKEN.findall(text.lower())
