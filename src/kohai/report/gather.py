@@ -27,6 +27,7 @@ CURVES = {
     "rl": "rl/metrics.jsonl",
     "probe": "rl/probe.jsonl",
 }
+_COSTS = ("seconds", "peak_memory_bytes")
 _RESAMPLES = 2000
 Record = TypeVar("Record")
 
@@ -38,37 +39,19 @@ def gather(workspace: Workspace) -> dict[str, Any]:
         WorkspaceError: the folder holds no run, or one of another version of Kohai.
         DataError: an artifact is not what it should be.
     """
-    if not workspace.root.is_dir():
-        raise WorkspaceError(f"{workspace.root} does not exist; `kohai run CONFIG` makes it")
-    config = _config(workspace)
-    manifests = {stage: found for stage in STAGES if (found := workspace.manifest(stage)) is not None}
-    by_arm = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
-    references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
-    tasks = _tasks(workspace, by_arm)
-    resamples, seed = (config.get("evaluate") or {}).get("resamples", _RESAMPLES), config.get("seed", 0)
-    report = {
-        "run": str(workspace.root),
-        "seed": config.get("seed"),
-        "commit": machine.commit(),
-        "machine": machine.describe(),
-        "versions": _versions(manifests),
-        "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
-        "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
-        "paired": tables.pairs(by_arm, resamples, seed),
-        "curves": {name: lines for name, path in CURVES.items() if (lines := _lines(workspace, path))},
-        "feedback": _feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
-        "calibration": _json(workspace, "judges/calibration.json"),
-        "judge_bench": _json(workspace, "judges/bench.json"),
-        "side_by_side": cases.choose(by_arm, tasks),
-        "tasks": tables.by_task(by_arm, tasks),
-        "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
-        "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
-        "seconds": _total(manifests, "seconds", sum),
-        "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
-        "config": config,
-    }
-    finite: dict[str, Any] = _finite(report)
-    return finite
+    facts = _facts(workspace)
+    by_arm = _by_arm(workspace)
+    resamples = (facts["config"].get("evaluate") or {}).get("resamples", _RESAMPLES)
+    return _report(
+        facts,
+        by_arm,
+        _tasks(workspace, by_arm),
+        paired=tables.pairs(by_arm, resamples, facts["config"].get("seed", 0)),
+        curves={name: lines for name, path in CURVES.items() if (lines := _lines(workspace, path))},
+        feedback=_feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
+        calibration=_json(workspace, "judges/calibration.json"),
+        judge_bench=_json(workspace, "judges/bench.json"),
+    )
 
 
 def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
@@ -80,43 +63,89 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         WorkspaceError, DataError: as `gather`.
     """
     names = _names(workspaces)
-    reports = [gather(workspace) for workspace in workspaces]
+    facts = [_facts(workspace) for workspace in workspaces]
+    by_run = [_by_arm(workspace) for workspace in workspaces]
     by_arm: tables.ByArm = {}
-    by_run: list[tables.ByArm] = []
     tasks: dict[str, Task] = {}
-    for name, workspace in zip(names, workspaces, strict=True):
-        found = tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
-        by_run.append(found)
+    for name, workspace, found in zip(names, workspaces, by_run, strict=True):
         by_arm |= {f"{name}: {arm}": by_split for arm, by_split in found.items()}
         tasks |= _tasks(workspace, found)
-    arms = list(dict.fromkeys(arm for report in reports for arm in report["arms"]))
+    arms = list(dict.fromkeys(arm for found in by_run for arm in found))
     which = [(f"{name}: {arm}", f"{names[0]}: {arm}") for arm in arms for name in names[1:]]
     last_first = [(f"{names[0]}: {arm}", f"{names[-1]}: {arm}") for arm in reversed(arms)]
-    first = reports[0]
-    report = first | {
+    by_name = dict(zip(names, facts, strict=True))
+    whole = facts[0] | {
         "run": ", ".join(names),
-        "seed": [report["seed"] for report in reports],
-        "versions": _versions(dict(zip(names, reports, strict=True))),
-        "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
-        "reference": {split: found for report in reversed(reports) for split, found in report["reference"].items()},
-        "paired": tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ") | tables.pooled(by_run, 0),
-        "curves": {},
-        "feedback": None,
-        "calibration": None,
-        "judge_bench": None,
-        "side_by_side": cases.choose(by_arm, tasks, last_first),
-        "tasks": tables.by_task(by_arm, tasks),
+        "seed": [of_run["seed"] for of_run in facts],
+        "versions": _versions(by_name),
+        "reference": {split: found for of_run in reversed(facts) for split, found in of_run["reference"].items()},
         "stages": {},
-        "costs": {
-            name: {"seconds": report["seconds"], "peak_memory_bytes": report["peak_memory_bytes"]}
-            for name, report in zip(names, reports, strict=True)
-        },
-        "seconds": sum(report["seconds"] or 0.0 for report in reports),
-        "peak_memory_bytes": max((report["peak_memory_bytes"] or 0 for report in reports), default=None),
-        "config": {name: report["config"] for name, report in zip(names, reports, strict=True)},
+        "costs": {name: {key: of_run[key] for key in _COSTS} for name, of_run in by_name.items()},
+        "seconds": sum(of_run["seconds"] or 0.0 for of_run in facts),
+        "peak_memory_bytes": max((of_run["peak_memory_bytes"] or 0 for of_run in facts), default=None),
+        "config": {name: of_run["config"] for name, of_run in by_name.items()},
     }
-    finite: dict[str, Any] = _finite(report)
-    return finite
+    paired = tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ") | tables.pooled(by_run, 0)
+    return _report(whole, by_arm, tasks, paired, comparisons=last_first)
+
+
+def _report(
+    facts: Mapping[str, Any],
+    by_arm: tables.ByArm,
+    tasks: Mapping[str, Task],
+    paired: Mapping[str, Any],
+    *,
+    curves: Mapping[str, Any] | None = None,
+    feedback: Mapping[str, Any] | None = None,
+    calibration: Any = None,
+    judge_bench: Any = None,
+    comparisons: Sequence[tuple[str, str]] = cases.COMPARISONS,
+) -> dict[str, Any]:
+    """The report's shape, of one run or of several; what belongs to one run alone may be absent."""
+    report: dict[str, Any] = _finite(
+        {
+            **facts,
+            "arms": {arm: {split: tables.describe(rows) for split, rows in by.items()} for arm, by in by_arm.items()},
+            "paired": paired,
+            "curves": curves or {},
+            "feedback": feedback,
+            "calibration": calibration,
+            "judge_bench": judge_bench,
+            "side_by_side": cases.choose(by_arm, tasks, comparisons),
+            "tasks": tables.by_task(by_arm, tasks),
+        }
+    )
+    return report
+
+
+def _facts(workspace: Workspace) -> dict[str, Any]:
+    """What ran, with what, what it cost, and what the reference code itself scores.
+
+    Raises:
+        WorkspaceError: the folder holds no run, or one of another version of Kohai.
+    """
+    if not workspace.root.is_dir():
+        raise WorkspaceError(f"{workspace.root} does not exist; `kohai run CONFIG` makes it")
+    config = _config(workspace)
+    manifests = {stage: found for stage in STAGES if (found := workspace.manifest(stage)) is not None}
+    references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
+    return {
+        "run": str(workspace.root),
+        "seed": config.get("seed"),
+        "commit": machine.commit(),
+        "machine": machine.describe(),
+        "versions": _versions(manifests),
+        "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
+        "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
+        "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
+        "seconds": _total(manifests, "seconds", sum),
+        "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
+        "config": config,
+    }
+
+
+def _by_arm(workspace: Workspace) -> tables.ByArm:
+    return tables.group(_records(workspace, Evaluation, "evaluate/evaluations.jsonl"))
 
 
 def _names(workspaces: Sequence[Workspace]) -> list[str]:
@@ -187,7 +216,7 @@ def _versions(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _cost(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: manifest[key] for key in ("seconds", "peak_memory_bytes") if key in manifest}
+    return {key: manifest[key] for key in _COSTS if key in manifest}
 
 
 def _total(manifests: Mapping[str, Mapping[str, Any]], key: str, fold: Any) -> Any:
