@@ -1,4 +1,5 @@
 # make demo    the environment and the whole loop on the example API; ends with a table and a report page
+# make apibench  the loop on APIBench's HuggingFace part, in its three prompt modes (a night on two cores)
 # make test    the environment and the default tests
 # make check   format, lint, types, layers, tests
 # make bench   every benchmark of benchmarks/
@@ -21,10 +22,19 @@ STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check bench peers lock docs clean environment
+.PHONY: demo apibench test check bench peers lock docs clean environment
 
 demo: environment
 	$(BIN)/kohai run configs/demo.yaml
+
+APIBENCH := data/apibench
+apibench: environment
+	$(BIN)/kohai image build hub
+	$(BIN)/kohai data apibench --from $(APIBENCH) --download > /dev/null
+	$(BIN)/kohai data apibench --from $(APIBENCH) --to $(APIBENCH)/tasks --image hub
+	for docs in retrieved oracle none; do \
+	  $(BIN)/kohai run configs/apibench.yaml --set prompt.docs=$$docs --set run=runs/apibench-$$docs || exit 1; done
+	$(BIN)/kohai report runs/apibench-retrieved runs/apibench-oracle runs/apibench-none
 
 test: environment
 	$(BIN)/python -m pytest

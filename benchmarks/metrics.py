@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kohai.bench import Row, load
+from kohai.catalog import calls
 from kohai.errors import DataError, ToolError
-from kohai.metrics import codebleu, gorilla_ast, hub_match, rouge
+from kohai.metrics import codebleu, gorilla_ast, rouge
 from kohai.tasks import apibench
 
 FOLDER = Path(os.environ.get("APIBENCH_DIR", "../shared/apibench"))
@@ -106,14 +107,14 @@ def everything(
     rouge.forget()
     started = time.perf_counter()
     ast = gorilla_ast.GorillaAst([gorilla_ast.ApiRow(d.api_call, d.domain) for d in docs])
-    hub = hub_match.HubCatalog(doc.api_call for doc in docs)
+    hub = calls.HubCatalog(doc.api_call for doc in docs)
     for answer in wanted:
         task = tasks[answer.row]
         program = apibench.answer_code(answer.text)
         ast.decide(answer.text, task.domain)
         hub.hallucinated(program)
-        if (call := hub_match.wanted_call(task.api_call)) is not None:
-            hub_match.hub_match(program, call)
+        if (call := calls.wanted_call(task.api_call)) is not None:
+            calls.hub_match(program, call)
         if task.code:
             rouge.rouge(program, task.code)
             with suppress(ValueError):  # a reference that holds no code

@@ -19,7 +19,8 @@ PAGE = Path("docs/configuration.md")
 HEAD = """\
 # Configuration
 
-A configuration is a YAML file; `configs/` holds four. Only `run`, `package.path` and `tasks.folder` must be given.
+A configuration is a YAML file; `configs/` holds some. Only `run`, `package.path` (or `package.docs`) and `tasks.folder`
+must be given.
 `kohai config show CONFIG` prints one with every default filled in, `kohai config schema` its JSON Schema.
 
 - `--set a.b=c` overrides one value, as often as wanted; the value is YAML: `--set tasks.n_test='[120, 40]'`.

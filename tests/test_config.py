@@ -38,7 +38,7 @@ def test_every_mistake_at_once():
 
 def test_a_name_near_nothing():
     """Where no name is near, the known ones are listed."""
-    with pytest.raises(ConfigError, match=r"package\.zzz: unknown key; known: path, names"):
+    with pytest.raises(ConfigError, match=r"package\.zzz: unknown key; known: path, docs, names"):
         parse_config(GOOD | {"package": {"path": "p", "zzz": 1}})
 
 

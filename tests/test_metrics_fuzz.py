@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kohai.catalog import read_package
+from kohai.catalog.calls import HubCatalog, hub_match, wanted_call
 from kohai.metrics import api_match, hallucinated_api, python_tree
 from kohai.metrics.codebleu import codebleu
 from kohai.metrics.gorilla_ast import ApiRow, GorillaAst
-from kohai.metrics.hub_match import HubCatalog, hub_match, wanted_call
 from kohai.metrics.rouge import rouge
 from kohai.score import GROUPS, score_files
 

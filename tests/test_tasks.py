@@ -76,3 +76,10 @@ def test_prompt_text_shows_shared_facts_once():
     ]
     facts = "from p import a, b\nfrom p.b import E (X, Y)\nT: id"
     assert tasks.build_prompt_text("Do X.", docs, "") == f"b.f(): F.\na.g(): G.\n\n{facts}\n\nDo X."
+
+
+def test_gorillas_layout():
+    """The instruction, behind it each doc as Gorilla's retriever puts it, no system line where there is none."""
+    text = tasks.build_prompt_text(" Do it. ", ['{"api_call": "f()"}'], "", "gorilla")
+    assert text == 'Do it.\nUse this API documentation for reference: {"api_call": "f()"}'
+    assert tasks.build_prompt_text("Do it.", [], "Write Python.", "gorilla") == "Write Python.\nDo it."

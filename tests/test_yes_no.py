@@ -1,5 +1,7 @@
 """The local yes/no judge: its probabilities are those of plain forward passes, and prefixes are computed once."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import ARCHITECTURES, plain_logits, tiny_base
@@ -21,7 +23,7 @@ def cases(n):
     ]
 
 
-@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "gpt2"])  # 512 positions
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_probabilities_are_those_of_plain_passes(architecture):
     """Each question asked by itself, from the whole prompt: yes words against no words at the next token."""
     base = tiny_base(architecture)
@@ -49,6 +51,17 @@ def test_what_is_shared_is_computed_once(monkeypatch):
     YesNo(base, base.model).answer(CRITERIA, cases(1))
     alone = len(base.render(f"{describe(cases(1)[0])}\n\n{ask(CRITERIA[0])}"))
     assert seen[0] < 1.2 * alone
+
+
+def test_longer_than_the_model_reads():
+    """Unscored, with the reason; the other cases keep their places."""
+    base = tiny_base()
+    long = replace(cases(1)[0], completion=Completion("t", 0, "", "\n".join(f"print({n})" for n in range(600))))
+    done = []
+    rows = YesNo(base, base.model).answer(CRITERIA, [cases(1)[0], long, cases(2)[1]], done.append)
+    assert [[verdict.answer == "unscored" for verdict in row] for row in rows] == [[False] * 2, [True] * 2, [False] * 2]
+    assert rows[1][0].evidence == "longer than the 4096 tokens that the model can read"
+    assert sum(done) == 3
 
 
 def test_adapters_are_left_aside():

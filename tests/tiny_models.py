@@ -30,7 +30,7 @@ def _llama() -> transformers.PreTrainedModel:
 def _gpt2() -> transformers.PreTrainedModel:
     return transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
-            vocab_size=300, n_embd=32, n_layer=2, n_head=4, n_positions=512, initializer_range=0.3, **_QUIET
+            vocab_size=300, n_embd=32, n_layer=2, n_head=4, n_positions=4096, initializer_range=0.3, **_QUIET
         )
     )
 
@@ -50,7 +50,7 @@ _SHAPE = _QUIET | {
     "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "max_position_embeddings": 512,
+    "max_position_embeddings": 4096,
     "initializer_range": 0.3,
 }
 _MODELS = {"llama": _llama, "gpt2": _gpt2, "qwen2": _qwen2, "qwen3": _qwen3}

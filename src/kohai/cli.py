@@ -180,17 +180,32 @@ def data_apibench(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch what is missing there, checksums verified.")
     ] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FOLDER", help="Write task files there, for `tasks.folder`.")
+    ] = None,
+    part: Annotated[str, typer.Option("--part", help="Of --to: huggingface, torchhub or tensorhub.")] = "huggingface",
+    image: Annotated[
+        str | None, typer.Option("--image", help="Of --to: run what is to be learned from, for example in hub.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check APIBench's published files, and name every irregular record by file, line and reason."""
+    """Check APIBench's published files and name every irregular record; or, with --to, deal them into task files."""
     from pathlib import Path
 
+    from kohai import published
+    from kohai.errors import UserError
     from kohai.records import to_dict
     from kohai.tasks import apibench_files
 
     with stoppable(sys.argv):
         if download:
             apibench_files.download(Path(folder), on_file=lambda name: print(f"fetched {name}", file=sys.stderr))
+        if to is not None:
+            if part not in published.FILES:
+                raise UserError(f"--part {part}: expected one of {', '.join(published.FILES)}")
+            report = published.write_tasks(Path(folder), Path(to), part, image)
+            print(_json(report) if as_json else published.as_text(report))
+            return
         found = apibench_files.examine(Path(folder))
     print(_json([to_dict(file) for file in found]) if as_json else apibench_files.as_text(found))
 

@@ -7,6 +7,7 @@ named by the environment variable that holds it.
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ Above0 = Annotated[float, Field(gt=0.0)]
 Gate = Literal[
     "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "runs"
 ]  # verify's criteria, and the execution
-
+Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "rlaif"]
 
 LOCAL_JUDGES = ("reviewer", "yes_no")
 ANSWERERS = ("static", "execution", "llm", "human")  # kinds of answerers that a rubric names
@@ -39,9 +40,16 @@ Section = TypeVar("Section", bound=_Section)
 
 
 class PackageConfig(_Section):
-    """The private API to learn."""
+    """The API to learn: a package, or docs that name its calls."""
 
-    path: Path = Field(description="Folder of the importable package; read statically, never imported by Kohai.")
+    path: Path | None = Field(
+        None, description="Folder of the importable package; read statically, never imported by Kohai."
+    )
+    docs: Path | None = Field(
+        None,
+        description="In place of `path`: docs of calls, one a line, in the shape of APIBench's. Without signatures the "
+        "static checks tell less.",
+    )
     names: tuple[str, ...] = Field((), description="Only these modules of it, dotted; empty = all public ones.")
 
 
@@ -66,11 +74,20 @@ class TasksConfig(_Section):
 class PromptConfig(_Section):
     """How a prompt is built from an instruction and the docs that retrieval finds."""
 
-    k: Positive = Field(5, description="Docs per prompt.")
+    docs: Literal["retrieved", "oracle", "none"] = Field(
+        "retrieved",
+        description="Docs in a prompt: those that BM25 finds, those of the apis that the task names, or none. A demo "
+        "task's prompt holds retrieved docs with those of its own apis among them.",
+    )
+    k: Positive = Field(5, description="Retrieved docs per prompt.")
     max_tokens: Positive = Field(420, description="Token budget of a prompt; the least relevant docs are cut to fit.")
     system: str = Field(
         "Write one Python program that does what is asked. Use only the documented calls.",
         description="First line of each prompt.",
+    )
+    layout: Literal["docs_first", "gorilla"] = Field(
+        "docs_first",
+        description="docs_first = system, docs, instruction; gorilla = instruction, then docs, as Gorilla's prompts.",
     )
 
 
@@ -83,6 +100,11 @@ class ModelConfig(_Section):
         "a folder, or a Hugging Face hub id.",
     )
     cache: Path = Field(Path(".models"), description="Where fetched bases are kept.")
+    chat: Literal["auto", "gorilla"] = Field(
+        "auto",
+        description="What stands around a prompt: auto = the model's own chat template (ChatML where it has none), "
+        "gorilla = `###Instruction:` and `###Output:`, for models without one.",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto = bfloat16 where the hardware computes in it, float32 elsewhere."
     )
@@ -318,8 +340,13 @@ class RlConfig(_Section):
 class EvaluateConfig(_Section):
     """What is compared on the test splits."""
 
-    arms: tuple[Literal["base", "sft", "best_of_n", "rejection_sft", "rlaif"], ...] = Field(
+    arms: tuple[Arm, ...] = Field(
         ("base", "sft", "best_of_n", "rejection_sft", "rlaif"), description="Arms of the table."
+    )
+    answers: dict[str, Path] = Field(
+        {},
+        description="More arms, made elsewhere: a name of your own, and JSON Lines of `text` and `row`, the number "
+        "that the task's id has behind its `/`. A task without an answer there is not in that arm.",
     )
     n_best: Positive = Field(4, description="n of best-of-n by the reward model.")
     resamples: Positive = Field(2000, description="Bootstrap resamples for paired differences.")
@@ -435,6 +462,11 @@ def _mistakes(source: str, problems: Sequence[str]) -> ConfigError:
 
 def _conflicts(config: Config) -> Iterator[str]:
     yield from _feedback_conflicts(config.feedback)
+    if (config.package.path is None) == (config.package.docs is None):
+        yield "package: expected either `path`, a package's folder, or `docs`, a file that names calls"
+    for name in config.evaluate.answers:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*typing.get_args(Arm), "reference"):
+            yield f"evaluate.answers.{name}: expected a name of lower-case letters, digits and _ that no arm has"
     if config.tasks.n_test is not None and len(config.tasks.n_test) != len(config.tasks.test):
         yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from kohai.errors import DataError
 
-ApiKind = Literal["function", "method", "class", "enum", "exception"]
+ApiKind = Literal["function", "method", "class", "enum", "exception", "call"]
 Answer = Literal["yes", "no", "unscored"]
 Blame = Literal["none", "program", "environment", "undecided"]
 ParameterKind = Literal["positional_only", "positional_or_keyword", "var_positional", "keyword_only", "var_keyword"]
@@ -44,6 +44,8 @@ class Api:
     `id` is the dotted name by which code reaches it: `stockroom.items.enroll`, `stockroom.orders.OrderDraft.line`.
     `returns` is the annotation's source, its names resolved to dotted ids where the package defines them.
     `members` holds an enum's member names, or a class's public attributes and their types (`name: type`).
+    A `call` is known by its docs alone: `id` is the call in one spelling, `signature` the call as the docs write it,
+    `doc` their whole text, `domain` what they sort it under.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Api:
     returns: str = ""
     members: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

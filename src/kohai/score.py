@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kohai import metrics, progress, records
-from kohai.catalog import Catalog, read_package
+from kohai.catalog import Catalog, calls, read_package
+from kohai.catalog.calls import ApiMatch
 from kohai.code import extract_code, parse
 from kohai.config import SandboxConfig
 from kohai.errors import ConfigError
-from kohai.metrics import codebleu, gorilla_ast, hub_match, rouge
-from kohai.metrics.api_match import ApiMatch
+from kohai.metrics import codebleu, gorilla_ast, rouge
 from kohai.records import Execution, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.tasks import apibench, load_tasks
@@ -179,7 +179,7 @@ def _scorers(wanted: Sequence[str], path: Path | None, mode: gorilla_ast.Mode | 
                 raise ConfigError("gorilla_ast: needs the api docs of APIBench as --catalog, not a package")
         else:
             rows = [gorilla_ast.ApiRow(doc.api_call, doc.domain) for doc in catalog]
-            hub = hub_match.HubCatalog(doc.api_call for doc in catalog)
+            hub = calls.HubCatalog(doc.api_call for doc in catalog)
             metric = gorilla_ast.GorillaAst(rows, mode)
             found |= {
                 "exact_api": _exact_hub,
@@ -236,10 +236,10 @@ def _hallucinated(found: bool | None) -> Mapping[str, Value]:
 
 
 def _exact_hub(item: Item) -> Mapping[str, Value]:
-    wanted = hub_match.wanted_call(_published(item).api_call)
+    wanted = calls.wanted_call(_published(item).api_call)
     if wanted is None:
         raise Unscored("the task's api_call is not a Python call")
-    return _levels(hub_match.hub_match(_program(item), wanted))
+    return _levels(calls.hub_match(_program(item), wanted))
 
 
 def _levels(match: ApiMatch) -> Mapping[str, Value]:

@@ -1,4 +1,4 @@
-"""The catalog: a package's public callables as `Api` records, found and shown.
+"""The catalog: a package's public callables, or the calls that docs name, as `Api` records, found and shown.
 
 A package is read statically, never imported.
 """

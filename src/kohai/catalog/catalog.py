@@ -10,6 +10,7 @@ from functools import cached_property
 
 from kohai import records
 from kohai.catalog import values
+from kohai.catalog.calls import HubCatalog
 from kohai.catalog.types import UNKNOWN, Type, reference, referred
 from kohai.errors import DataError
 from kohai.records import Api
@@ -26,6 +27,8 @@ class Catalog:
     holds every other name (constants, fields, properties, enum members) with its annotation; "" = unknown.
     `open` lists modules and classes whose names, and (with `()` behind) callables whose parameters, are not all known.
     `on_class` lists static and class methods.
+
+    Where docs are all that is known (`package` is empty), each api is a `call`.
     """
 
     package: str
@@ -40,6 +43,11 @@ class Catalog:
     @cached_property
     def _by_id(self) -> dict[str, Api]:
         return {api.id: api for api in (*self.hidden, *self.apis)}
+
+    @cached_property
+    def documented(self) -> HubCatalog | None:
+        """The calls that the docs name, where docs are all that is known; None for a package."""
+        return None if self.package else HubCatalog(api.signature for api in self.apis)
 
     @cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
@@ -64,8 +72,8 @@ class Catalog:
         return self._by_id.get(api_id)
 
     def resolve(self, dotted: str) -> Api | None:
-        """The api that a dotted path reaches, through re-exports and inheritance."""
-        return self.resolve_call(dotted)
+        """The api that a dotted path reaches, through re-exports and inheritance; of a `call` its id."""
+        return self.resolve_call(dotted) if self.package else self.get(dotted)
 
     def resolve_call(self, name: str) -> Api | None:
         """The api behind a call's name (`kohai.code.Call`): `stockroom.orders.draft().line` is the class's method."""

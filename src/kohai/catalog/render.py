@@ -22,7 +22,9 @@ _SENTENCE = re.compile(r"(?<=[a-z0-9)\]\"'`])[.!?](?=\s+[A-Z`])")
 
 
 def render(api: Api, catalog: Catalog) -> str:
-    """The short doc of one api."""
+    """The short doc of one api; of a call its docs as they are, in one line."""
+    if api.kind == "call":
+        return " ".join(api.doc.split())
     head, imports = _call(api, catalog)
     for enum in _enums(api, catalog):
         imports.append(f"{import_path(enum.id, catalog)[0]} ({', '.join(enum.members)})")

@@ -67,7 +67,7 @@ class Retriever:
 
 def is_callable(api: Api, produced: frozenset[str], consumed: frozenset[str], catalog: Catalog) -> bool:
     """True where a program would call it: no enum, exception, or class that only comes as a result."""
-    if api.kind in ("function", "method"):
+    if api.kind in ("function", "method", "call"):
         return True
     if api.kind != "class" or api.id in produced:
         return False
@@ -93,7 +93,9 @@ def _stem(word: str) -> str:
 
 
 def _document(api: Api, catalog: Catalog) -> list[str]:
-    """The words of an api: its names twice, its doc, its arguments, and its companions' summaries."""
+    """The words of an api: its names twice, its doc, its arguments, its companions' summaries; of a call its docs."""
+    if api.kind == "call":
+        return tokens(api.doc)
     tail = _TAIL.search(api.doc)
     about = api.doc[: tail.start()] if tail else api.doc
     arguments = " ".join(f"{item.name} {item.annotation.rpartition('.')[2]}" for item in api.parameters)

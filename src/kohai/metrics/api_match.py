@@ -1,7 +1,7 @@
 """Whether a program calls the same apis with the same arguments as the reference: compared by text, never run.
 
 Every call that the catalog knows becomes one line: the api's id, its receiver, and its arguments by parameter name.
-Literals stand for themselves, enum members for their id, variables for where they come from (`metrics/origins.py`); an
+Literals stand for themselves, enum members for their id, variables for where they come from (`catalog/origins.py`); an
 argument that equals its default is as good as left out. The lines are compared as a multiset: order, names, imports and
 all that is not a call of the package do not matter.
 
@@ -17,18 +17,10 @@ from dataclasses import dataclass
 
 from kohai import code as code_of
 from kohai.catalog import Catalog
-from kohai.metrics.origins import Origins, read_calls
+from kohai.catalog.calls import ApiMatch
+from kohai.catalog.origins import Origins, read_calls
 from kohai.records import Api
 from kohai.verify import check
-
-
-@dataclass(frozen=True, slots=True)
-class ApiMatch:
-    """How far a program's calls are the reference's; each level holds the ones before it."""
-
-    name: bool  # the same apis, each as often
-    argument_names: bool  # with the same arguments given
-    argument_values: bool  # of the same values: the whole of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
+GORILLA = (  # as its training data
+    "{% for message in messages %}{{ '###Instruction: ' + message['content'] + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '###Output:' }}{% endif %}"
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Base:
     dtype: torch.dtype
     device: torch.device
     stop_ids: tuple[int, ...]
+
+    @property
+    def n_positions(self) -> int:
+        """The most tokens that a prompt and its completion may have together."""
+        return int(self.model.config.max_position_embeddings)
 
     def render(self, user: str) -> list[int]:
         """Token ids of a prompt: the chat template around a user's message, ready for the answer."""
@@ -97,7 +106,9 @@ def load_base(config: ModelConfig) -> Base:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             hint = f"delete {folder} and run again" if is_local(config) else "check the name, the network and HF_HOME"
             raise DataError(f"model {config.name}: {folder} does not load ({reason}); {hint}") from None
-    if not tokenizer.chat_template or config.name == "smollm2-135m-instruct":
+    if config.chat == "gorilla":
+        tokenizer.chat_template = GORILLA
+    elif not tokenizer.chat_template or config.name == "smollm2-135m-instruct":
         tokenizer.chat_template = CHATML  # the shipped template adds a system message of 20 tokens to each prompt
     model.to(device=device, dtype=dtype).eval().requires_grad_(False)
     if device.type == "cpu":

@@ -47,14 +47,21 @@ class YesNo:
         if not criteria:
             return [[] for _ in cases]
         groups = [self._group(criteria, case) for case in cases]
+        fits = [len(known) + max(map(len, asked)) <= self.base.n_positions for known, asked in groups]
+        readable = [group for group, does_fit in zip(groups, fits, strict=True) if does_fit]
         found: list[list[Verdict]] = []
         with adapters.merged(self.model, None) as plain:
-            for row in rows(groups, ROW_TOKENS):
-                chances = self._probabilities(plain, [groups[i] for i in row]).view(len(row), len(criteria)).tolist()
+            for row in rows(readable, ROW_TOKENS):
+                chances = self._probabilities(plain, [readable[i] for i in row]).view(len(row), len(criteria)).tolist()
                 found += [[self._verdict(c, p) for c, p in zip(criteria, of_case, strict=True)] for of_case in chances]
                 if on_done is not None:
                     on_done(len(row))
-        return found
+        if on_done is not None and len(readable) < len(cases):
+            on_done(len(cases) - len(readable))
+        reason = f"longer than the {self.base.n_positions} tokens that the model can read"
+        unread = [Verdict(criterion.id, "unscored", self.name, reason) for criterion in criteria]
+        answers = iter(found)
+        return [next(answers) if does_fit else list(unread) for does_fit in fits]
 
     def note(self) -> str:
         """Nothing to tell."""

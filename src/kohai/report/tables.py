@@ -13,7 +13,14 @@ from kohai.records import Evaluation, Task
 
 ARMS = ("base", "sft", "best_of_n", "rejection_sft", "rlaif")
 METRICS = ("executability", "effect_match", "exact_api")
-LIKENESS = ("api_name", "api_argument_names", "hallucinated_api", "rouge_l", "codebleu")  # to the reference's text
+LIKENESS = (
+    "api_name",
+    "api_argument_names",
+    "hallucinated_api",
+    "gorilla_ast",
+    "rouge_l",
+    "codebleu",
+)  # to the reference's text
 PAIRS = (
     ("rlaif", "sft"),
     ("best_of_n", "sft"),
@@ -77,9 +84,15 @@ def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: i
 
 
 def pairs(
-    by_arm: ByArm, resamples: int, seed: int, which: Sequence[tuple[str, str]] = PAIRS, mark: str = "-"
+    by_arm: ByArm, resamples: int, seed: int, which: Sequence[tuple[str, str]] | None = None, mark: str = "-"
 ) -> dict[str, Any]:
-    """All pairs whose two arms were evaluated: `{"rlaif-sft": {split: {metric: ...}}}`."""
+    """All pairs whose two arms were evaluated: `{"rlaif-sft": {split: {metric: ...}}}`.
+
+    `which` by default: PAIRS, and ours against each arm that was made elsewhere.
+    """
+    if which is None:
+        elsewhere = [arm for arm in by_arm if arm not in ARMS]
+        which = [*PAIRS, *((ours, other) for other in elsewhere for ours in ("rlaif", "sft"))]
     found: dict[str, Any] = {}
     for after, before in which:
         for split, evaluations in by_arm.get(after, {}).items():

@@ -22,6 +22,7 @@ METRIC_LABELS = {
     "api_name": "API names",
     "api_argument_names": "and argument names",
     "hallucinated_api": "hallucinated API",
+    "gorilla_ast": "Gorilla AST",
     "rouge_l": "ROUGE-L",
     "codebleu": "CodeBLEU",
 }

@@ -17,7 +17,8 @@ def execute(
     """Runs programs in one sandbox, in order; `label` names the progress bar, None draws none."""
     folder = workspace.path("prepare")
     wanted = [Program.of_task(code, task, folder) for code, task in programs]
-    with Sandbox(config.sandbox, (config.package.path,), config.tasks.state) as sandbox:
+    packages = (config.package.path,) if config.package.path is not None else ()
+    with Sandbox(config.sandbox, packages, config.tasks.state) as sandbox:
         if label is None:
             return sandbox.execute(wanted)
         with progress.bar(label, len(wanted), unit="programs") as bar:

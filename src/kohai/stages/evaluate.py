@@ -1,13 +1,14 @@
 """evaluate: every arm answers the same test tasks greedily, and every answer is run.
 
-Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, rlaif. The
-reference code, run in the same box, is the ceiling. An arm's answers are kept as they are made, so a killed run repeats
-one arm at most.
+Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, rlaif, and those
+whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's answers are kept as
+they are made, so a killed run repeats one arm at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kohai.code import extract_code
 from kohai.config import Config
 from kohai.metrics import api_match, effect_match, hallucinated_api
 from kohai.metrics.codebleu import codebleu
+from kohai.metrics.documented import DocumentedMetrics
 from kohai.metrics.rouge import rouge
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
@@ -24,6 +26,7 @@ from kohai.models.generate import generate
 from kohai.models.reward import findings_of, load_head, score_programs
 from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox.of_run import execute
+from kohai.tasks.apibench import answer_code, read_answers
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, digest_path
 
@@ -33,6 +36,8 @@ ADAPTERS = {
     "rejection_sft": ("rejection_sft", "adapter"),
     "rlaif": ("rl", "policy"),
 }
+
+CallsMetrics = Callable[[str, Task], Mapping[str, bool | None]]
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -49,6 +54,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
     folders = {parts for arm in config.evaluate.arms if (parts := ADAPTERS.get(arm, ADAPTERS["sft"])) is not None}
     inputs += [workspace.path(*parts) for parts in sorted(folders)]
+    inputs += [config.evaluate.answers[name] for name in sorted(config.evaluate.answers)]
     if "best_of_n" in config.evaluate.arms:
         inputs += [workspace.path("reward_model", "adapter"), workspace.path("reward_model", "head.safetensors")]
     return settings, inputs
@@ -68,14 +74,25 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     for arm in config.evaluate.arms:
         codes[arm] = arm_codes(config, workspace, base, arm, [prompts[task.id].text for _, task in wanted], wanted)
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
+    of_calls = calls_metrics(catalog)
     evaluations = []
     for name, found in codes.items():
-        evaluations += evaluated(config, workspace, catalog, name, wanted, found)
+        evaluations += evaluated(config, workspace, of_calls, name, wanted, found)
+    n_others = {}
+    for name, path in config.evaluate.answers.items():
+        given = answered_elsewhere(path, wanted)
+        n_others[name] = len(given)
+        answered, programs = [(split, task) for split, task, _ in given], [program for _, _, program in given]
+        evaluations += evaluated(config, workspace, of_calls, name, answered, programs)
     known = [(split, task) for split, task in wanted if task.reference is not None]
-    references = evaluated(config, workspace, catalog, "reference", known, [task.reference or "" for _, task in known])
+    references = evaluated(config, workspace, of_calls, "reference", known, [task.reference or "" for _, task in known])
     workspace.write_records("evaluate/evaluations.jsonl", evaluations)
     workspace.write_records("evaluate/references.jsonl", references)
-    return {"tasks": {split: len(found) for split, found in tasks.items()}, "arms": list(config.evaluate.arms)}
+    return {
+        "tasks": {split: len(found) for split, found in tasks.items()},
+        "arms": list(config.evaluate.arms),
+        "answered_elsewhere": n_others,
+    }
 
 
 def splits(config: Config) -> list[str]:
@@ -138,6 +155,13 @@ def answers(
     return codes
 
 
+def answered_elsewhere(path: Path, wanted: Sequence[tuple[str, Task]]) -> list[tuple[str, Task, str]]:
+    """Split, task and program of each test task that a file of answers has one for."""
+    given = {f"/{answer.row}": answer_code(answer.text) for answer in read_answers(path, sys.maxsize)}
+    ends = {task.id: "/" + task.id.rpartition("/")[2] for _, task in wanted}
+    return [(split, task, given[ends[task.id]]) for split, task in wanted if ends[task.id] in given]
+
+
 def favourites(
     workspace: Workspace, base: Base, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
@@ -163,7 +187,7 @@ def favourites(
 def evaluated(
     config: Config,
     workspace: Workspace,
-    catalog: Catalog,
+    of_calls: CallsMetrics,
     arm: str,
     wanted: Sequence[tuple[str, Task]],
     codes: Sequence[str],
@@ -172,25 +196,40 @@ def evaluated(
     programs = [(code, task) for code, (_, task) in zip(codes, wanted, strict=True)]
     executions = execute(config, workspace, programs, f"execute {arm}")
     return [
-        Evaluation(arm, split, task.id, code, execution, metrics(task, code, execution, catalog))
+        Evaluation(arm, split, task.id, code, execution, metrics(task, code, execution, of_calls))
         for (split, task), code, execution in zip(wanted, codes, executions, strict=True)
     ]
 
 
-def metrics(task: Task, code: str, execution: Execution, catalog: Catalog) -> Mapping[str, bool | float | None]:
+def calls_metrics(catalog: Catalog) -> CallsMetrics:
+    """What measures a program's calls: the reference's, or, where docs are all that is known, the call they name."""
+    if catalog.documented is not None:
+        return DocumentedMetrics(catalog).of
+
+    def of_package(code: str, task: Task) -> dict[str, bool | None]:
+        found = {"hallucinated_api": hallucinated_api(code, catalog)}
+        if task.reference is None:
+            return found
+        match = api_match(code, task.reference, catalog)
+        return found | {
+            "exact_api": match.argument_values,
+            "api_name": match.name,
+            "api_argument_names": match.argument_names,
+        }
+
+    return of_package
+
+
+def metrics(task: Task, code: str, execution: Execution, of_calls: CallsMetrics) -> Mapping[str, bool | float | None]:
     """A program's metrics; None = unscored."""
     found: dict[str, bool | float | None] = {
         "executability": execution.ran,
         "effect_match": None if task.effect is None else effect_match(execution, task.effect),
-        "hallucinated_api": hallucinated_api(code, catalog),
+        **of_calls(code, task),
     }
     if task.reference is None:
         return found
-    match = api_match(code, task.reference, catalog)
     return found | {
-        "exact_api": match.argument_values,
-        "api_name": match.name,
-        "api_argument_names": match.argument_names,
         "rouge_l": rouge(code, task.reference).rouge_l.f1,
         "codebleu": codebleu(code, task.reference).codebleu,
     }

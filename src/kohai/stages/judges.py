@@ -107,12 +107,20 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
 
 
 def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float]]) -> Calibration:
-    """The reviewer's curve, on references that it did not learn from and a mutant of each that does something else."""
+    """The reviewer's curve, on references that it did not learn from and a mutant of each that does something else.
+
+    Programs for documented calls seldom show what they did: there another task's reference is the wrong program.
+    """
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
     tasks = [t for t in workspace.read_records(Task, "prepare/tasks/calibration.jsonl") if t.reference]
     if not tasks:
         tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")[: config.feedback.reviewer.n_calibration]
     rng = random.Random(config.seed)
+    if catalog.documented is not None:
+        others = [*tasks[1:], *tasks[:1]]
+        pairs = [(task, other) for task, other in zip(tasks, others, strict=True) if task.apis != other.apis]
+        right_ones = [(task.instruction, task.reference or "") for task in tasks]
+        return calibrate(score(right_ones), score([(task.instruction, other.reference or "") for task, other in pairs]))
     programs = []
     for task in tasks:
         reference = task.reference or ""

@@ -1,8 +1,8 @@
-"""prepare: read the package, load the tasks, write the prompts.
+"""prepare: read the package or the docs, load the tasks, write the prompts.
 
-The package is read statically, never imported. Each prompt holds the docs of the apis that retrieval finds for its
+A package is read statically, never imported. Each prompt holds the docs of the apis that retrieval finds for its
 instruction; only a demo task's prompt is sure to hold those its reference calls, so that SFT never learns to call what
-the docs do not show. Subsets of the splits are the same for every seed.
+the docs do not show. `prompt.docs` has it otherwise. Subsets of the splits are the same for every seed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kohai.errors import DataError
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.records import Api, Prompt, Task
 from kohai.tasks import build_prompt_text, load_tasks
+from kohai.tasks.apibench import as_catalog, read_docs
 from kohai.workspace import Workspace
 
 SUBSET_SEED = 0
@@ -38,7 +39,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "n_calibration": config.feedback.reviewer.n_calibration,
         "n_bench": config.feedback.bench.n_tasks,
     }
-    return settings, [config.package.path, *sorted(files)]
+    return settings, [config.package.path or config.package.docs or Path(), *sorted(files)]
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """
     if config.model.name != "tiny-random" and is_local(config.model):
         fetch(config.model)
-    catalog = read_package(config.package.path, config.package.names)
+    catalog = read_catalog(config)
     splits = load_splits(config)
     base = load_base(config.model)
     retriever = Retriever(catalog)
@@ -61,13 +62,12 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     with progress.bar("prepare", sum(map(len, splits.values())), unit="prompts") as bar:
         for split, tasks in splits.items():
             for task in tasks:
-                found = retriever.search(task.instruction, config.prompt.k)
-                if split == "demo":
-                    found = with_needed(found, task, catalog, config.prompt.k)
+                found = docs_of(split, task, retriever, config)
                 for api in found:
                     docs.setdefault(api.id, render(api, catalog))
                 prompts.append(fit_prompt(base, config, split, task, found, docs))
                 bar.advance()
+    refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
     for split, tasks in splits.items():
         workspace.write_records(f"prepare/tasks/{split}.jsonl", tasks)
         copy_fixtures(config.tasks.folder, tasks, workspace.path("prepare"))
@@ -82,6 +82,25 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "docs_cut": sum(p.n_dropped for p in prompts),
         "prompts_cut": sum(p.n_dropped > 0 for p in prompts),
     }
+
+
+def read_catalog(config: Config) -> Catalog:
+    """The apis of the package, or those that the docs name."""
+    package = config.package
+    if package.path is not None:
+        return read_package(package.path, package.names)
+    return as_catalog(read_docs(package.docs or Path())[0])
+
+
+def docs_of(split: str, task: Task, retriever: Retriever, config: Config) -> list[Api]:
+    """The apis whose docs the task's prompt is to show."""
+    catalog, k = retriever.catalog, config.prompt.k
+    if config.prompt.docs == "none":
+        return []
+    if config.prompt.docs == "oracle":
+        return with_needed([], task, catalog, len(task.apis))
+    found = retriever.search(task.instruction, k)
+    return with_needed(found, task, catalog, k) if split == "demo" else found
 
 
 def load_splits(config: Config) -> dict[str, list[Task]]:
@@ -141,7 +160,8 @@ def fit_prompt(
     """The prompt with as many docs as the token budget allows; the least relevant are cut."""
     for n_docs in range(len(found), -1, -1):
         ids = tuple(api.id for api in found[:n_docs])
-        text = build_prompt_text(task.instruction, [docs[i] for i in ids], config.prompt.system)
+        shown = [docs[i] for i in ids]
+        text = build_prompt_text(task.instruction, shown, config.prompt.system, config.prompt.layout)
         n_tokens = len(base.render(text))
         if n_tokens <= config.prompt.max_tokens:
             return Prompt(task.id, split, text, ids, n_tokens, len(found) - n_docs)
@@ -149,6 +169,20 @@ def fit_prompt(
         f"task {task.id}: its instruction alone takes {n_tokens} tokens; raise prompt.max_tokens "
         f"({config.prompt.max_tokens}) or shorten it"
     )
+
+
+def refuse_too_long(config: Config, base: Base, longest: int) -> None:
+    """One error where a prompt and what may follow it are more than the model has positions for.
+
+    Raises:
+        DataError: they are.
+    """
+    new = max(config.sample.max_new_tokens, config.rl.sampling.max_new_tokens)
+    if longest + new > base.n_positions:
+        raise DataError(
+            f"model {config.model.name}: the longest prompt has {longest} tokens, a completion up to {new}, and the "
+            f"model {base.n_positions} positions; lower prompt.max_tokens or the two max_new_tokens"
+        )
 
 
 def recall(tasks: Sequence[Task], prompts: Sequence[Prompt]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from kohai import code, records
 from kohai.errors import DataError
@@ -34,12 +35,18 @@ def load_tasks(path: Path) -> list[Task]:
     return tasks
 
 
-def build_prompt_text(instruction: str, docs: Sequence[str], system: str) -> str:
+def build_prompt_text(
+    instruction: str, docs: Sequence[str], system: str, layout: Literal["docs_first", "gorilla"] = "docs_first"
+) -> str:
     """What the user says to the model: the standing order, the docs, the facts that they share, the instruction last.
 
     A doc's indented lines are its facts (imports, attributes, enum members): each is shown once, plain imports from the
-    same module on one line.
+    same module on one line. Gorilla's layout has the instruction before the docs.
     """
+    if layout == "gorilla":
+        lines = [system.strip(), instruction.strip()]
+        lines += [f"Use this API documentation for reference: {doc.strip()}" for doc in docs]
+        return "\n".join(filter(None, lines))
     heads: list[str] = []
     facts: dict[str, None] = {}
     for doc in filter(str.strip, docs):

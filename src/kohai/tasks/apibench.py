@@ -7,6 +7,7 @@ kept, and what is missing is told as a `Problem`; none is dropped in silence.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections import Counter
@@ -17,7 +18,9 @@ from typing import Any, Literal
 
 from kohai import code as code_of
 from kohai import records
+from kohai.catalog import Catalog
 from kohai.errors import DataError
+from kohai.records import Api
 
 Part = Literal["huggingface", "torchhub", "tensorhub"]
 _MARK = re.compile(r"<<<(\w+)>>>\s*:?")
@@ -67,6 +70,7 @@ class ApiDoc:
     name: str
     text: str
     example_code: str
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ def read_docs(path: Path) -> tuple[list[ApiDoc], list[Problem]]:
                 str(data.get("api_name", "")),
                 json.dumps(data, ensure_ascii=False),
                 _as_code(data.get("example_code")),
+                _as_code(data.get("description")),
             )
         )
         if code_of.parse(call.strip()) is None:
@@ -166,6 +171,24 @@ def answer_code(text: str) -> str:
     if found and "api_call" in text[: found.start()]:
         return _normal(_DICTIONARY_END.sub("", text[found.end() :]))
     return code_of.extract_code(_normal(text))
+
+
+def as_catalog(docs: Sequence[ApiDoc]) -> Catalog:
+    """The calls that docs name; of several rows with one call the first."""
+    apis: dict[str, Api] = {}
+    for doc in docs:
+        name = api_id(doc.api_call)
+        apis.setdefault(name, Api(name, "call", doc.api_call, doc.name, doc.text, domain=doc.domain))
+    return Catalog("", tuple(sorted(apis.values(), key=lambda api: api.id)))
+
+
+def api_id(call: str) -> str:
+    """An api's id: its call in one spelling (quotes, blanks, no variable); what is not Python, blanks joined."""
+    tree = code_of.parse(call.strip())
+    if tree is None or len(tree.body) != 1:
+        return " ".join(call.split())
+    statement = tree.body[0]
+    return ast.unparse(statement.value if isinstance(statement, ast.Assign) else statement)
 
 
 def without_row(tasks: Sequence[ApiBenchTask], docs: Sequence[ApiDoc]) -> list[ApiBenchTask]:

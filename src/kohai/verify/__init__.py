@@ -8,7 +8,7 @@ running can show (values of enums, keys that exist, order of calls).
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kohai import code as code_reading
 from kohai.catalog.catalog import Catalog
@@ -25,6 +25,7 @@ __all__ = ["CRITERIA", "check"]
 
 CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers")
 _SHOWN = 3  # problems per evidence
+Answers = Mapping[str, Callable[[], tuple[Answer, str]]]
 
 
 def check(code: str, catalog: Catalog, instruction: str, docs: str) -> list[Verdict]:
@@ -35,19 +36,39 @@ def check(code: str, catalog: Catalog, instruction: str, docs: str) -> list[Verd
         evidence = _syntax_evidence(code) if tree is None else reason
         return [_verdict("parses", "no", evidence), *(_verdict(name, "unscored", reason) for name in CRITERIA[1:])]
     try:
-        reading = read_program(tree, catalog)
-        answers: dict[str, Callable[[], tuple[Answer, str]]] = {
-            "names_bound": lambda: _of_problems(unbound_names(tree, catalog)),
-            "api_exists": lambda: _existence(reading),
-            "arguments_bind": lambda: _of_calls(reading, binding_problems(reading, catalog)),
-            "values_allowed": lambda: _of_calls(reading, wrong_values(reading, catalog)),
-            "grounded": lambda: _of_calls(reading, ungrounded(reading, instruction, docs)),
-            "covers": lambda: _coverage(uncovered(tree, instruction)),
-        }
-        return [_verdict("parses", "yes", ""), *(_verdict(name, *answer()) for name, answer in answers.items())]
+        answers = (_of_docs if catalog.documented is not None else _of_package)(code, tree, catalog, instruction, docs)
+        return [_verdict("parses", "yes", ""), *(_verdict(name, *answers[name]()) for name in CRITERIA[1:])]
     except RecursionError:
         reason = "nested too deeply to be read"
         return [_verdict("parses", "yes", ""), *(_verdict(name, "unscored", reason) for name in CRITERIA[1:])]
+
+
+def _of_package(code: str, tree: ast.Module, catalog: Catalog, instruction: str, docs: str) -> Answers:  # noqa: ARG001
+    reading = read_program(tree, catalog)
+    return {
+        "names_bound": lambda: _of_problems(unbound_names(tree, catalog)),
+        "api_exists": lambda: _existence(reading),
+        "arguments_bind": lambda: _of_calls(reading, binding_problems(reading, catalog)),
+        "values_allowed": lambda: _of_calls(reading, wrong_values(reading, catalog)),
+        "grounded": lambda: _of_calls(reading, ungrounded(reading, instruction, docs)),
+        "covers": lambda: _coverage(uncovered(tree, instruction)),
+    }
+
+
+def _of_docs(code: str, tree: ast.Module, catalog: Catalog, instruction: str, docs: str) -> Answers:  # noqa: ARG001
+    """Where docs are all that is known: they name calls, and no signatures."""
+    return dict.fromkeys(CRITERIA[1:], lambda: ("unscored", "the docs name calls, no signatures")) | {
+        "names_bound": lambda: _of_problems(unbound_names(tree, catalog)),
+        "api_exists": lambda: _documented(code, catalog),
+        "covers": lambda: _coverage(uncovered(tree, instruction)),
+    }
+
+
+def _documented(code: str, catalog: Catalog) -> tuple[Answer, str]:
+    found = catalog.documented.hallucinated(code) if catalog.documented is not None else None
+    if found is None:
+        return "unscored", "its calls cannot be read"
+    return ("no", "calls nothing that the docs name") if found else ("yes", "")
 
 
 def _existence(reading: Reading) -> tuple[Answer, str]:

@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kohai import code as code_of
-from kohai.metrics.api_match import ApiMatch
-from kohai.metrics.origins import Origins, read_calls
+from kohai.catalog.origins import Origins, read_calls
 
 # The parameters of callables whose positional arguments programs also give by name.
 _PARAMETERS = {
@@ -37,6 +36,17 @@ _IDENTIFYING = frozenset(
     | {parameter for found in _PARAMETERS.values() for parameter in found}
 )
 _ROOTS = {"hub": "tensorflow_hub", "tf": "tensorflow", "np": "numpy", "pd": "pandas"}  # as rows write them
+
+
+@dataclass(frozen=True, slots=True)
+class ApiMatch:
+    """How far a program's calls are the reference's; each level holds the ones before it."""
+
+    name: bool  # the same apis, each as often
+    argument_names: bool  # with the same arguments given
+    argument_values: bool  # of the same values: the whole of it
+
+
 _NONE = ApiMatch(name=False, argument_names=False, argument_values=False)
 
 

@@ -1,8 +1,15 @@
-"""Whether a program calls the api that a row of APIBench names."""
+"""APIs known by docs alone: whether a program calls the one that a row names; the docs found, shown and checked by."""
+
+import json
 
 import pytest
 
-from kohai.metrics.hub_match import HubCall, HubCatalog, hub_match, wanted_call
+from kohai.catalog import Catalog, Retriever, render
+from kohai.catalog.calls import HubCall, HubCatalog, hub_match, wanted_call
+from kohai.metrics.documented import DocumentedMetrics
+from kohai.records import Task
+from kohai.tasks.apibench import api_id, as_catalog, read_docs
+from kohai.verify import check
 
 PATH = "pretrained_model_name_or_path"
 YES, VALUES, NAMES, NO = (True, True, True), (True, True, False), (True, False, False), (False, False, False)
@@ -82,3 +89,66 @@ def test_hallucinated():
     assert catalog.hallucinated("AutoTokenizer.from_pretrained('c')")
     assert catalog.hallucinated("")
     assert catalog.hallucinated("pipeline('ner', model='a/b'") is None
+
+
+ROWS = [
+    {"domain": "Text", "api_call": "pipeline('ner', model='a/b')", "description": "Finds names of\npeople"},
+    {"domain": "Text", "api_call": 'pipeline("ner",  model="a/b")', "description": "The same call, later"},
+    {"domain": "Images", "api_call": "model = load('whales')", "description": "Counts whales in pictures"},
+    {"domain": "Text", "api_call": "./run.sh --x", "description": "No Python"},
+]
+NER = "from transformers import pipeline\np = pipeline('ner', model='{}')\nprint(p('Ann'))"
+
+
+@pytest.fixture
+def catalog(tmp_path) -> Catalog:
+    path = tmp_path / "docs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return as_catalog(read_docs(path)[0])
+
+
+def test_docs_as_a_catalog(catalog):
+    """One api for each call in one spelling, with the first row's docs; it survives its JSON; found and shown whole."""
+    assert [api.id for api in catalog.apis] == ["./run.sh --x", "load('whales')", "pipeline('ner', model='a/b')"]
+    assert catalog == Catalog.from_json(catalog.to_json())
+    assert [api.id for api in Retriever(catalog).search("How many whales are there?", 1)] == ["load('whales')"]
+    shown = render(catalog.resolve("pipeline('ner', model='a/b')"), catalog)
+    assert json.loads(shown) == ROWS[0]
+    assert "\n" not in shown
+    assert api_id("f(1); g(2)") == "f(1); g(2)"
+
+
+@pytest.mark.parametrize(
+    ("code", "answers"),
+    [
+        (NER.format("a/b"), {"parses": "yes", "names_bound": "yes", "api_exists": "yes"}),
+        (NER.format("a/c"), {"parses": "yes", "names_bound": "yes", "api_exists": "no"}),
+        ("pipeline('ner', model='a/b')", {"parses": "yes", "names_bound": "no", "api_exists": "yes"}),
+        ("def (", {"parses": "no"}),
+    ],
+)
+def test_what_can_be_checked(catalog, code, answers):
+    """Whether a documented call is made; what needs signatures is unscored, never no."""
+    found = {verdict.criterion: verdict.answer for verdict in check(code, catalog, "Find 'Ann'", "")}
+    for name in ("arguments_bind", "values_allowed", "grounded"):
+        assert found[name] == "unscored"
+    assert {name: answer for name, answer in found.items() if name in answers} == answers
+    assert found["covers"] == ("yes" if "Ann" in code else "unscored" if "def" in code else "no")
+
+
+@pytest.mark.parametrize(
+    ("code", "api", "expected"),
+    [
+        (NER.format("a/b"), "pipeline('ner', model='a/b')", [False, True, True, True, True]),
+        (NER.format("a/c"), "pipeline('ner', model='a/b')", [True, False, False, True, True]),
+        (NER.format("a/b"), "load('whales')", [False, False, False, False, False]),
+        (NER.format("a/b"), "load('sharks')", [False, None, False, False, False]),  # no row has it
+        (NER.format("a/b"), "./run.sh --x", [False, True, None, None, None]),  # no call; the domain is right
+        ("def (", "load('whales')", [None, False, False, False, False]),
+    ],
+)
+def test_measured(catalog, code, api, expected):
+    """Hallucinated, Gorilla's decision on the domain of the task's row, and the three levels of the right call."""
+    found = DocumentedMetrics(catalog).of(code, Task("t/0", "Do it", (api,)))
+    names = ("hallucinated_api", "gorilla_ast", "exact_api", "api_name", "api_argument_names")
+    assert [found.get(name) for name in names] == expected

@@ -1,0 +1,140 @@
+"""Runs on docs in place of a package, and on other architectures: every stage, with tiny random models."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+from kohai import pipeline
+from kohai.config import Config, ModelConfig, load_config
+from kohai.errors import ConfigError, DataError
+from kohai.models.base import load_base
+from kohai.records import Evaluation, Prompt
+from kohai.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+CALLS = ["statistics.mean([1, 2])", "json.dumps('a')", "math.sqrt(4)", "textwrap.dedent(' a')"]
+
+
+def row(call):
+    """The docs of a call."""
+    return {"domain": "D", "api_call": call, "api_name": call, "description": f"About {call.partition('.')[2]}"}
+
+
+def write(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A configuration of four documented calls, all of whose references run."""
+    write(tmp_path / "docs.jsonl", map(row, CALLS))
+    counts = {"demo": 4, "practice": 3, "dev": 8, "test": 3, "test_unseen": 1}
+    for split, count in counts.items():
+        tasks = [(n, CALLS[n % 4]) for n in range(count)]
+        write(
+            tmp_path / f"{split}.jsonl",
+            [
+                {
+                    "id": f"{split}/{n}",
+                    "instruction": f"Case {n} of {split}: use {call.partition('(')[0]}",
+                    "apis": [call],
+                    "reference": f"import {call.partition('.')[0]}\nprint({call})",
+                }
+                for n, call in tasks
+            ],
+        )
+
+    def config(*overrides: str) -> Config:
+        paths = [f"run={tmp_path / 'run'}", f"tasks.folder={tmp_path}", f"package={{docs: {tmp_path / 'docs.jsonl'}}}"]
+        counts = ["tasks.n_demo=null", "tasks.n_practice=null", "tasks.n_test=null", "tasks.state=null"]
+        plain = ["sandbox.image=plain", "model.threads=1", "model.dtype=float32", "feedback.bench.n_tasks=0"]
+        return load_config(ROOT / "configs" / "smoke.yaml", [*paths, *counts, *plain, *overrides])
+
+    config.folder = tmp_path
+    return config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "shown"),
+    [
+        (["prompt.k=1"], 1),
+        (["prompt.docs=oracle"], 1),
+        (["prompt.docs=none"], 0),
+        (["prompt.docs=oracle", "prompt.layout=gorilla", "model.chat=gorilla"], 1),
+    ],
+)
+def test_prompts(small, overrides, shown):
+    """Each mode's docs: what BM25 finds, the task's own, none; a demo prompt holds its own api's, if any."""
+    config = small(*overrides)
+    report = pipeline.run(config, ["prepare"])["prepare"]
+    prompts = Workspace(config.run).read_records(Prompt, "prepare/prompts.jsonl")
+    assert {len(prompt.apis) for prompt in prompts} == {shown}
+    assert report["apis"] == 4
+    assert report["retrieval_recall"]["demo"] == shown
+    if "prompt.docs=oracle" in overrides:
+        assert set(report["retrieval_recall"].values()) <= {1, None}  # None: a split without tasks
+    text = next(prompt.text for prompt in prompts if prompt.task_id == "demo/0")
+    assert ("About mean([1, 2])" in text) == bool(shown)
+    base = load_base(config.model)
+    rendered = base.tokenizer.decode(base.render(text))
+    if config.model.chat == "gorilla":
+        assert rendered.startswith(f"###Instruction: {config.prompt.system}\nCase 0 of demo")
+        assert rendered.endswith("\n###Output:")
+    else:
+        assert rendered.startswith("<|im_start|>user\n")
+
+
+def test_a_model_that_is_too_short(small):
+    """One error before anything is trained."""
+    with pytest.raises(DataError, match=r"model tiny-random: the longest prompt has .* 4096 positions"):
+        pipeline.run(small("sample.max_new_tokens=4050"), ["prepare"])
+
+
+def test_either_a_package_or_docs(small):
+    """Both, or none, is one mistake."""
+    for override in ("package={path: x, docs: y}", "package={}"):
+        with pytest.raises(ConfigError, match="package: expected either `path`"):
+            small(override)
+    with pytest.raises(ConfigError, match=r"evaluate.answers.sft: expected a name"):
+        small("evaluate.answers={sft: x.jsonl}")
+
+
+@pytest.mark.slow
+def test_every_stage(small):
+    """To the report, whose table has an arm that was made elsewhere, on the tasks that it answered, and its pairs."""
+    write(small.folder / "theirs.jsonl", [{"row": n, "text": f"<<<code>>>: import math\nprint({n})"} for n in (0, 2)])
+    config = small(f"evaluate.answers={{theirs: {small.folder / 'theirs.jsonl'}}}", "reward_model.mutants=false")
+    reports = pipeline.run(config)
+    assert reports["evaluate"]["answered_elsewhere"] == {"theirs": 3}  # rows 0 and 2 of test, row 0 of test_unseen
+    report = json.loads((config.run / "report" / "report.json").read_text(encoding="utf-8"))
+    theirs = report["arms"]["theirs"]["test"]
+    assert (theirs["executability"]["n"], theirs["executability"]["value"]) == (2, 1.0)
+    assert (theirs["hallucinated_api"]["value"], theirs["exact_api"]["value"]) == (1.0, 0.0)
+    assert report["reference"]["test"]["exact_api"]["value"] == 1.0
+    assert report["reference"]["test"]["hallucinated_api"]["value"] == 0.0
+    assert report["paired"]["rlaif-theirs"]["test"]["executability"]["n"] == 2
+    page = (config.run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "theirs" in page
+    assert "Gorilla AST" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "qwen3"])
+def test_every_stage_of_an_architecture(small, architecture):
+    """A model of another architecture, read from a folder, goes through all stages; Llama's does elsewhere."""
+    folder = small.folder / "model"
+    base = tiny_models.tiny_base(architecture)
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    config = small(
+        f"model.name={folder}", "model.chat=gorilla", "prompt.docs=none", "prompt.layout=gorilla",
+        "feedback.judges=[yes_no]", "reward_model.mutants=false",
+        "rl.sampling.max_new_tokens=12", "sample.max_new_tokens=12",
+    )  # fmt: skip
+    assert load_base(ModelConfig(name=str(folder))).model.config.model_type == architecture
+    pipeline.run(config)
+    workspace = Workspace(config.run)
+    arms = {evaluation.arm for evaluation in workspace.read_records(Evaluation, "evaluate/evaluations.jsonl")}
+    assert arms == {"base", "sft", "best_of_n", "rejection_sft", "rlaif"}
