@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from kohai.metrics.codebleu import codebleu, corpus_codebleu
+from kohai.metrics.codebleu import codebleu, corpus_codebleu, forget
 
 LOAD = "AutoModel.from_pretrained('bert-base')"
 NER = "from transformers import pipeline\nnlp = pipeline('ner')\nout = nlp(text)"
@@ -97,6 +97,23 @@ def test_mended():
     # 7: comments and docstrings are no code, in whatever place
     assert codebleu("x = 1  # one\ny = x", "x = 1\ny = x").codebleu == 1
     assert codebleu('def f():\n    "doc"\n    return 1', "def f():\n    return 1").codebleu == 1
+
+
+def _at(depth, function):
+    return function() if depth == 0 else _at(depth - 1, function)
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("n_terms", [100, 400, 4000])
+def test_deep_programs_have_a_data_flow_wherever_they_are_read(n_terms, compat):
+    """Of `x = 1; y = x + ... + x; z = y` the last line's y taken from x instead: n + 5 edges (for x, y and z as bound,
+    for the 1, and for each name read: n + 1), of which the two of the last line differ. From a deep stack the same.
+    """
+    reference = f"x = 1\ny = {' + '.join(['x'] * n_terms)}\nz = y"
+    for depth in (0, 600):
+        forget()
+        found = _at(depth, lambda: codebleu(reference.replace("z = y", "z = x"), reference, compat=compat))
+        assert found.dataflow == pytest.approx(1 - 2 / (n_terms + 5))
 
 
 def test_wrong_code_scores_less():

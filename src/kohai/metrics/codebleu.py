@@ -1,8 +1,9 @@
 """CodeBLEU for Python (Ren et al. 2020, arXiv 2009.10297): n-grams, n-grams with keywords weighed, syntax, data flow.
 
 `compat=True` equals the package codebleu 0.7.0 to 1e-9 wherever that one gives the same twice (its data flow depends on
-PYTHONHASHSEED; ours keeps the program's order), deeply nested programs aside: there Python's recursion limit ends the
-reading of a data flow, ours and theirs at different depths. Without it, what follows is mended:
+PYTHONHASHSEED; ours keeps the program's order), deeply nested programs aside: theirs have no data flow where
+Python's recursion limit ends its reading, which hangs on how deep the caller stands; ours have one. Without it, what
+follows is mended:
 
 1. A data flow that matches nothing counts 0, not 1: an empty answer scores 0, not 0.25. Where the reference has none,
    the part is left out and the others weigh a third each.

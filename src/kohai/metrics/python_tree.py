@@ -5,7 +5,9 @@ Leaves out meaning: names are texts, the data flow is the one that CodeXGLUE def
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +16,8 @@ import tree_sitter_python
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_python.language())
 _MAX_STEPS = 50_000  # of the data flow: each loop is read twice, so nested ones would never end
+_MAX_DEPTH = 10_000
+_FRAMES = 5  # Python's frames that a level of the tree takes at most
 _LOOPS = frozenset({"for_statement", "while_statement"})
 _ASSIGNMENTS = frozenset({"assignment", "augmented_assignment", "for_in_clause"})
 
@@ -74,12 +78,14 @@ class Tree:
     """A source's tree. `tokens` are the leaves in order, strings whole, comments left out.
 
     `subtrees` has a number for each node with children (and for the root), equal for equal S-expressions: names,
-    literals and signs such as `+` do not count. The numbers are hashes, good within one process.
+    literals and signs such as `+` do not count. The numbers are hashes, good within one process. `depth` is the number
+    of levels.
     """
 
     root: Node
     tokens: list[Node] = field(default_factory=list)
     subtrees: list[int] = field(default_factory=list)
+    depth: int = 1
 
 
 class UnreadableError(Exception):
@@ -109,6 +115,7 @@ def parse(source: bytes, *, without_comments: bool = False) -> Tree:
             path.append(Node(cursor, len(tree.tokens)))
             path[-2].children.append(path[-1])
             marks.append(len(tree.subtrees))
+            tree.depth = max(tree.depth, len(path))
             continue
         while True:
             done, mark = path.pop(), marks.pop()
@@ -135,17 +142,21 @@ def data_flow(tree: Tree, texts: Sequence[str], *, compat: bool = False) -> list
     """Where each variable's value comes from, names replaced by numbers in the order of appearance (Ren et al. 2020).
 
     Where CodeXGLUE's order depends on hashes, names keep the order of the program. Empty for programs that it cannot
-    read: some that are broken, and those whose loops are nested too deeply; with `compat`, as published, also those
-    that assign a text to an attribute (`a.b = "c"`: three parts on either side, and the text's are no tokens).
+    read: some that are broken, and those whose loops or brackets are nested too deeply; with `compat`, as published,
+    also those that assign a text to an attribute (`a.b = "c"`: three parts on either side, and the text's are no
+    tokens).
 
     Args:
         tree: Of the program.
         texts: Of its tokens.
         compat: As published.
     """
+    if tree.depth > _MAX_DEPTH:
+        return []
     try:
-        edges = sorted(_Flow(tree, texts, compat).read(tree.root, {}), key=lambda edge: edge.place)
-    except (UnreadableError, RecursionError):
+        with _room_for(_FRAMES * tree.depth):
+            edges = sorted(_Flow(tree, texts, compat).read(tree.root, {}), key=lambda edge: edge.place)
+    except UnreadableError:
         return []
     used = {place for edge in edges for place in edge.places} | {edge.place for edge in edges if edge.places}
     merged: dict[int, Edge] = {}
@@ -157,6 +168,20 @@ def data_flow(tree: Tree, texts: Sequence[str], *, compat: bool = False) -> list
         for name in (*edge.names, edge.name):
             numbers.setdefault(name, f"var_{len(numbers)}")
     return [(numbers[e.name], e.relation, tuple(numbers[name] for name in e.names)) for e in merged.values()]
+
+
+@contextmanager
+def _room_for(frames: int) -> Iterator[None]:
+    """Lets calls go that much deeper, so that what is read does not hang on how deep the caller stands.
+
+    Calls of Python by Python take no room on the machine's stack (since 3.11).
+    """
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + frames + 100)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 States = dict[str, tuple[int, ...]]
