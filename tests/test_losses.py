@@ -10,9 +10,11 @@ from kohai.models.losses import (
     bradley_terry,
     gae,
     kl_estimate,
+    leave_one_out,
     masked_mean,
     policy_loss,
     shaped_rewards,
+    standardised,
     value_loss,
     win_rates,
 )
@@ -168,6 +170,17 @@ def test_bradley_terry_survives_far_scores():
     """-log sigmoid(-200) = 200 and -log sigmoid(200) = 0: no infinity, no NaN."""
     close(bradley_terry(torch.tensor([0.0]), torch.tensor([200.0]), torch.tensor([0.0])), 200.0)
     close(bradley_terry(torch.tensor([200.0]), torch.tensor([0.0]), torch.tensor([0.0])), 0.0)
+
+
+def test_leave_one_out():
+    """1, 2, 6 lead the others' mean by 1 - 4, 2 - 3.5 and 6 - 1.5; one alone leads nobody."""
+    close(leave_one_out(torch.tensor([[1.0, 2.0, 6.0], [5.0, 5.0, 5.0]])), [[-3.0, -1.5, 4.5], [0.0, 0.0, 0.0]])
+    close(leave_one_out(torch.tensor([[3.0]])), [[0.0]])
+
+
+def test_standardised():
+    """1 and 5 lie one standard deviation of 2 around 3; equal scores say nothing."""
+    close(standardised(torch.tensor([[1.0, 5.0], [4.0, 4.0]])), [[-1.0, 1.0], [0.0, 0.0]])
 
 
 def test_win_rates():

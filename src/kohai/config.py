@@ -301,7 +301,15 @@ class RlConfig(_Section):
     minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")
     learning_rate: Above0 = Field(1e-4, description="Peak, of the policy's adapter; a short rise, then linear decay.")
     value_learning_rate: Above0 = Field(1e-4, description="Of the value head.")
-    kl_coef: Annotated[float, Field(ge=0.0)] = Field(0.02, description="Weight of the per-token KL to the reference.")
+    estimator: Literal["gae", "win_rate", "rloo", "grpo"] = Field(
+        "gae",
+        description="What a completion's tokens are credited with. gae = its win rate in its task, at the end, less "
+        "what the value head expects (PPO). Without a value head, alike for all tokens: win_rate; rloo = its lead on the "
+        "others' mean; grpo = its distance from the task's mean, in standard deviations. See docs/algorithms.md.",
+    )
+    kl_coef: Annotated[float, Field(ge=0.0)] = Field(
+        0.02, description="Weight of the per-token KL to the reference: in the rewards with gae, else in the loss."
+    )
     kl_target: Above0 | None = Field(None, description="Adapts kl_coef toward this KL per completion; null = fixed.")
     clip_range: Above0 = Field(0.2, description="Of the probability ratio.")
     value_clip_range: Above0 = Field(0.2, description="Of the value.")
@@ -325,8 +333,8 @@ class RlConfig(_Section):
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
         1.0,
-        description="Added to a completion's win rate within its task (-1 to 1). At 1 nothing is unlearned until the "
-        "value head knows what is usual, which keeps the first updates stable (arXiv 2506.20520).",
+        description="Added to what a completion earns within its task (a win rate is -1 to 1). At 1 little is "
+        "unlearned, with gae until the value head knows what is usual: first updates stay stable (arXiv 2506.20520).",
     )
     ptx_coef: Annotated[float, Field(ge=0.0)] = Field(
         1.0,

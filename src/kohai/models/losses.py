@@ -102,6 +102,17 @@ def bradley_terry(
     return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance)).mean()
 
 
+def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
+    """Scores (G, n) less the mean of the others of their group (RLOO, arXiv 2402.14740); 0 where n = 1."""
+    n = scores.shape[1]
+    return (scores - scores.mean(1, keepdim=True)) * (n / max(1, n - 1))
+
+
+def standardised(scores: torch.Tensor) -> torch.Tensor:
+    """Scores (G, n) less their group's mean, in its standard deviations (GRPO, arXiv 2402.03300); 0 where all agree."""
+    return (scores - scores.mean(1, keepdim=True)) / (scores.std(1, correction=0, keepdim=True) + 1e-6)
+
+
 def win_rates(scores: torch.Tensor) -> torch.Tensor:
     """Scores (G, n) of n completions a task, in the reward model's log-odds -> how much likelier each is preferred.
 

@@ -27,7 +27,7 @@ class Rollout:
 
     completions: token ids. logprobs: per token, under the policy that sampled, at temperature 1: what is optimised is
     the model's own distribution; a cooler one only chose which completions to look at.
-    reference_logprobs: the same under the reference. scores: (n,) what each completion earns at its end.
+    reference_logprobs: the same under the reference. scores: (n,) what each completion earns, with gae at its end.
     is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), since an
     estimate of KL(policy || reference) needs tokens that the policy drew.
     kept: advantages, returns and old values of the distinct completions, set when the row is first seen and kept for
@@ -81,7 +81,8 @@ def row_loss(
     share: float,
     device: torch.device,
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """Policy plus value loss of one task's completions, weighted by its `share` of the minibatch's tokens.
+    """Policy plus value loss of one task's completions, weighted by its `share` of the minibatch's tokens; without a
+    value head (any estimator but gae) each token has its completion's score as advantage, and KL is a loss of its own.
 
     Returns:
         The loss, and numbers for the curves: sums over completions or tokens of this row.
@@ -96,6 +97,9 @@ def row_loss(
     entropies, _ = padded(scored.entropies, packed)
     old = _padded_like([rollout.logprobs[i] for i in places], mask)
     reference = _padded_like([rollout.reference_logprobs[i] for i in places], mask)
+    if not rollout.kept and settings.estimator != "gae":
+        advantages = rollout.scores[places].to(device)[:, None] * mask
+        rollout.kept = {"advantages": advantages}
     if not rollout.kept:
         with torch.no_grad():
             rewards = shaped_rewards(rollout.scores[places].to(device), logprobs, reference, mask, kl_coef)
@@ -103,18 +107,21 @@ def row_loss(
         rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
     kept = rollout.kept
     policy, clipped = policy_loss(logprobs, old, kept["advantages"], weight, settings.clip_range)
-    value = value_loss(values, kept["old_values"], kept["returns"], weight, settings.value_clip_range)
+    if settings.estimator == "gae":
+        other = value_loss(values, kept["old_values"], kept["returns"], weight, settings.value_clip_range)
+    else:
+        other = kl_coef * masked_mean(kl_estimate(logprobs, reference), weight)
     with torch.no_grad():
-        drawn_from, other = (reference, logprobs) if rollout.is_from_reference else (old, reference)
-        kl = (kl_estimate(drawn_from, other) * weight).sum()
+        sampled, compared = (reference, logprobs) if rollout.is_from_reference else (old, reference)
+        kl = (kl_estimate(sampled, compared) * weight).sum()
     numbers = {
         "policy_loss": float(policy.detach()) * share,
-        "value_loss": float(value.detach()) * share,
+        "value_loss" if settings.estimator == "gae" else "kl_loss": float(other.detach()) * share,
         "clip_share": float(clipped) * share,
         "entropy": float(masked_mean(entropies, weight)) * share,
         "kl": float(kl),
     }
-    return (policy + value) * share, numbers
+    return (policy + other) * share, numbers
 
 
 def _padded_like(rows: Sequence[Sequence[float]], mask: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.generate import generate
-from kohai.models.losses import KlController, win_rates
+from kohai.models.losses import KlController, leave_one_out, standardised, win_rates
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.reward import RewardHead, findings_of, load_head, score_programs
@@ -43,6 +43,7 @@ from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
+EARNED = {"gae": win_rates, "win_rate": win_rates, "rloo": leave_one_out, "grpo": standardised}
 WITHOUT_SIGNAL = 1e-6  # scores of a group that are all this small say nothing
 
 
@@ -239,8 +240,8 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
         known = [i for i, ok in enumerate(allowed) if ok is not None]
         passing = sorted((i for i in known if allowed[i]), key=lambda i: -scores[i])
         kept = passing[: settings.n_learned]
-        wins = win_rates(torch.tensor([[scores[i] for i in known]]) * trainer.reward_head.deviation.cpu())[0]
-        earned = wins[[known.index(i) for i in kept]] + settings.baseline_shift
+        in_log_odds = torch.tensor([[scores[i] for i in known]]) * trainer.reward_head.deviation.cpu()
+        earned = EARNED[settings.estimator](in_log_odds)[0, [known.index(i) for i in kept]] + settings.baseline_shift
         if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), earned))
     groups = [one for one, _ in learned]
