@@ -8,6 +8,7 @@ import torch
 from kohai.models.losses import (
     KlController,
     bradley_terry,
+    direct_preference,
     gae,
     kl_estimate,
     leave_one_out,
@@ -170,6 +171,17 @@ def test_bradley_terry_survives_far_scores():
     """-log sigmoid(-200) = 200 and -log sigmoid(200) = 0: no infinity, no NaN."""
     close(bradley_terry(torch.tensor([0.0]), torch.tensor([200.0]), torch.tensor([0.0])), 200.0)
     close(bradley_terry(torch.tensor([200.0]), torch.tensor([0.0]), torch.tensor([0.0])), 0.0)
+
+
+def test_direct_preference():
+    """The chosen one has gained 2 nats on the reference, the rejected one lost 1: d = 0.5 * 3 = 1.5.
+
+    -log sigmoid(1.5) = 0.201413, -log sigmoid(-1.5) = 1.701413; a label of 0.75 gives 0.576413. Nothing gained: log 2.
+    """
+    now, before = (torch.tensor([-10.0]), torch.tensor([-21.0])), (torch.tensor([-12.0]), torch.tensor([-20.0]))
+    close(direct_preference(*now, *before, 0.5), [0.201413])
+    close(direct_preference(*now, *before, 0.5, torch.tensor([0.75])), [0.576413])
+    close(direct_preference(*before, *before, 0.5), [0.693147])
 
 
 def test_leave_one_out():

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "kohai"]
 SMOKE = ["configs/smoke.yaml", "--set", "model.threads=1", "--set", "model.dtype=float32"]
-ARTIFACTS = ("sft/adapter", "sample/completions.jsonl", "reward_model/adapter", "rejection_sft/adapter", "rl/policy")
+ARTIFACTS = (
+    "sft/adapter", "sample/completions.jsonl", "reward_model/adapter", "rejection_sft/adapter",
+    "dpo/adapter", "rl_execution/policy", "rl/policy",
+)  # fmt: skip
 
 
 def started(run: Path, stage: str = "run") -> subprocess.Popen[str]:
@@ -49,11 +52,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_leaves_its_proof(whole):
-    """A manifest a stage, and a report of five arms on two splits with the ceiling beside them."""
+    """A manifest a stage, and a report of seven arms on two splits with the ceiling beside them."""
     for stage in STAGES[:-1]:
         assert (whole / stage / "manifest.json").exists(), stage
     report = json.loads((whole / "report" / "report.json").read_text(encoding="utf-8"))
-    assert set(report["arms"]) == {"base", "sft", "best_of_n", "rejection_sft", "rlaif"}
+    assert set(report["arms"]) == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif"}
     for splits in report["arms"].values():
         assert {split: found["executability"]["n"] for split, found in splits.items()} == {"test": 4, "test_unseen": 2}
     assert "https://" not in (whole / "report" / "index.html").read_text(encoding="utf-8").replace("www.w3.org", "")

@@ -9,8 +9,8 @@ from kohai.models import adapters
 from kohai.models.generate import generate
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
+from kohai.models.rl import EARNED
 from kohai.models.scoring import token_scores
-from kohai.stages.rl import EARNED
 
 CPU = torch.device("cpu")
 PROMPT = [40, 41, 42]

@@ -8,11 +8,11 @@ from tiny_models import plain_logprobs, tiny_base
 
 from kohai.config import RlConfig, parse_config
 from kohai.errors import UnscoredError
+from kohai.models import rl
 from kohai.models.losses import KlController
 from kohai.models.ppo import ValueHead
 from kohai.models.reward import RewardHead
 from kohai.records import Execution, Task, Verdict
-from kohai.stages import rl
 from kohai.workspace import Workspace
 
 STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0, n_learned=None)
@@ -103,7 +103,7 @@ def test_too_much_unscored_ends_the_run(monkeypatch, tmp_path):
     monkeypatch.setattr(rl, "collect", collect)
     monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [torch.nn.Parameter(torch.zeros(1))])
     with pytest.raises(UnscoredError, match=r"kept 7 of 30 completions from running, more than .* = 0\.2 allows"):
-        rl.run(config, Workspace(tmp_path))
+        rl.train(config, Workspace(tmp_path), "rl")
     assert seen == [0, 1, 2]
 
 
@@ -163,3 +163,79 @@ def test_schedule():
     assert rl.schedule(10, 20) == pytest.approx(0.5)
     assert rl.schedule(19, 20) == pytest.approx(0.05)
     assert rl.schedule(0, 1) == 1.0
+
+
+def line(step, ran, reward):
+    """A look at the probe set: which of its tasks ran."""
+    return {"step": step, "ran": [{"1": True, "0": False, "?": None}[mark] for mark in ran], "reward": reward}
+
+
+@pytest.mark.parametrize(("ran", "rings"), [("00000111", True), ("00001111", False)])
+def test_the_alarm(ran, rings):
+    """Eight tasks ran at step 1. Five lost, none won: 5 > 2 * sqrt(5). Four: 4 = 2 * sqrt(4) is within chance."""
+    probes = {"0": line(0, "11111000", -1.0), "1": line(1, "11111111", 0.0), "2": line(2, ran, 1.0)}
+    assert rl.best_step(probes) == 1
+    assert rl.fallen(probes) == rings * (
+        "alarm: of 8 probe tasks 3 run at step 2, 8 did at step 1, and the reward rose: it is being hacked "
+        "(+0.00 to +1.00)"
+    )
+
+
+def test_what_is_unknown_does_not_ring():
+    """Tasks that the environment stopped, then or now, are left out; with a falling reward it says so."""
+    probes = {"1": line(1, "11111111?", 0.0), "2": line(2, "0000????1", -0.5)}
+    assert rl.fallen(probes) == ""
+    probes["2"] = line(2, "00000???1", -0.5)
+    assert rl.fallen(probes).endswith(
+        "of 5 probe tasks 0 run at step 2, 5 did at step 1, and the reward fell too (+0.00 to -0.50)"
+    )
+    assert rl.best_step({"0": line(0, "11", 0.0), "5": line(5, "11", 0.0)}) == 5
+
+
+@pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
+def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
+    """Each step adds one to the weight. The probe is best at step 1 and rings at step 3; what is saved is as told."""
+    config = parse_config(
+        {
+            "run": str(tmp_path),
+            "package": {"path": "p"},
+            "tasks": {"folder": "t"},
+            "rl": {"steps": 4, "probe_every": 1, "alarm": answer},
+        }
+    )
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    saved = []
+    looks = iter(["00000000", "11111111", "11110000", "00000000", "00000000"])
+
+    def update(*_):
+        with torch.no_grad():
+            parameter.add_(1)
+        return {"kl": 0.0}
+
+    def probe(_trainer, step, probes):
+        probes[str(step)] = line(step, next(looks), float(step))
+
+    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
+    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
+    monkeypatch.setattr(rl, "update", update)
+    monkeypatch.setattr(rl, "probe", probe)
+    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
+    monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
+    report = rl.train(config, Workspace(tmp_path), "rl")
+    assert (report["steps"], saved) == (steps, [weight])
+    assert (report["alarm_answer"], report["best_step"]) == (answer, 1)
+    assert "being hacked" in report["alarm"]
+
+
+def test_execution_alone_as_reward():
+    """Of programs that pass all earn alike, and the others the floor; the reward model is not asked."""
+    base = tiny_base()
+    drawn = drawn_of("one", 3)
+    drawn.rewards = [5.0, -5.0, 7.0]
+    drawn.executions = [Execution("ok", "none"), Execution("ok", "none"), Execution("runtime_error", "program")]
+    trainer = SimpleNamespace(
+        config=SimpleNamespace(rl=RlConfig(reward="execution", gates=("runs",), gate_floor=-2.0)),
+        base=base, model=base.model, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []),
+    )  # fmt: skip
+    assert rl.score(trainer, [drawn]) == ([[0.0, 0.0, -2.0]], [[True, True, False]])

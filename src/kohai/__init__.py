@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "compare_runs",
+    "dpo",
     "dry_run",
     "evaluate",
     "export_preferences",
@@ -31,6 +32,7 @@ __all__ = [
     "rejection_sft",
     "reward_model",
     "rl",
+    "rl_execution",
     "run",
     "sample",
     "sft",
@@ -101,6 +103,16 @@ def export_preferences(config: Config, folder: Path) -> int:
 def rejection_sft(config: Config) -> dict[str, Any]:
     """The comparison beside RL: fine-tuning on the best samples by the same feedback."""
     return run(config, ["rejection_sft"])
+
+
+def dpo(config: Config) -> dict[str, Any]:
+    """A comparison beside RL: direct preference optimisation on the same preferences."""
+    return run(config, ["dpo"])
+
+
+def rl_execution(config: Config) -> dict[str, Any]:
+    """A comparison beside RL: the same loop on execution alone, without the feedback."""
+    return run(config, ["rl_execution"])
 
 
 def rl(config: Config) -> dict[str, Any]:

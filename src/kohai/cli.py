@@ -53,6 +53,8 @@ STAGES = {
     "feedback": "Check, run and judge each completion.",
     "reward-model": "Train the reward model on the preferences.",
     "rejection-sft": "Fine-tune on the best samples instead, to compare.",
+    "dpo": "Optimise on the preferences directly instead, to compare.",
+    "rl-execution": "Train the policy on execution alone instead, to compare.",
     "rl": "Train the policy against the reward model (PPO).",
     "evaluate": "Compare all arms on the test splits.",
     "report": "Write the report page, its JSON and its table.",

@@ -26,7 +26,7 @@ Above0 = Annotated[float, Field(gt=0.0)]
 Gate = Literal[
     "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "runs"
 ]  # verify's criteria, and the execution
-Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "rlaif"]
+Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif"]
 
 LOCAL_JUDGES = ("reviewer", "yes_no")
 ANSWERERS = ("static", "execution", "llm", "human")  # kinds of answerers that a rubric names
@@ -135,6 +135,14 @@ class RejectionSftConfig(SftConfig):
 
     epochs: Positive = Field(1, description="Passes over the references and the chosen completions.")
     learning_rate: Above0 = Field(3e-4, description="Peak; cosine decay after a short warm-up.")
+
+
+class DpoConfig(SftConfig):
+    """Direct preference optimisation (arXiv 2305.18290) of the SFT adapter on the sampled preferences, to compare."""
+
+    epochs: Positive = Field(1, description="Passes over the preferences.")
+    learning_rate: Above0 = Field(5e-5, description="Peak; cosine decay after a short warm-up.")
+    beta: Above0 = Field(0.1, description="How dear it is to leave the SFT model.")
 
 
 class SamplingConfig(_Section):
@@ -291,6 +299,9 @@ class RewardModelConfig(_Section):
 class RlConfig(_Section):
     """PPO (arXiv 1707.06347) against the reward model."""
 
+    reward: Literal["reward_model", "execution"] = Field(
+        "reward_model", description="execution = a completion that passes the gates, `runs` among them, earns alike."
+    )
     steps: Natural = Field(12, description="Rollout batches; each is one policy update per epoch and minibatch.")
     tasks_per_step: Positive = Field(8, description="Practice tasks per rollout batch.")
     sampling: SamplingConfig = SamplingConfig()
@@ -304,8 +315,8 @@ class RlConfig(_Section):
     estimator: Literal["gae", "win_rate", "rloo", "grpo"] = Field(
         "gae",
         description="What a completion's tokens are credited with. gae = its win rate in its task, at the end, less "
-        "what the value head expects (PPO). Without a value head, alike for all tokens: win_rate; rloo = its lead on the "
-        "others' mean; grpo = its distance from the task's mean, in standard deviations. See docs/algorithms.md.",
+        "what the value head expects (PPO). Without a value head, alike for all tokens: win_rate; rloo = its lead on "
+        "the others' mean; grpo = its distance from the task's mean, in standard deviations. See docs/algorithms.md.",
     )
     kl_coef: Annotated[float, Field(ge=0.0)] = Field(
         0.02, description="Weight of the per-token KL to the reference: in the rewards with gae, else in the loss."
@@ -342,6 +353,11 @@ class RlConfig(_Section):
     )
     ptx_tasks: Positive = Field(4, description="Demo references per update.")
     probe_every: Natural = Field(5, description="Steps between looks at the probe set; 0 = never.")
+    alarm: Literal["roll_back", "stop", "warn"] = Field(
+        "roll_back",
+        description="Where the probe set's executability has fallen beyond chance (two standard errors of the paired "
+        "difference) from its best: back to the weights it was best with, an end as it is, or a word in the report.",
+    )
     checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")
 
 
@@ -375,6 +391,7 @@ class Config(_Section):
     feedback: FeedbackConfig = FeedbackConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
     rejection_sft: RejectionSftConfig = RejectionSftConfig()
+    dpo: DpoConfig = DpoConfig()
     rl: RlConfig = RlConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report_to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = Field(
@@ -472,6 +489,8 @@ def _conflicts(config: Config) -> Iterator[str]:
     yield from _feedback_conflicts(config.feedback)
     if (config.package.path is None) == (config.package.docs is None):
         yield "package: expected either `path`, a package's folder, or `docs`, a file that names calls"
+    if config.rl.reward == "execution" and "runs" not in config.rl.gates:
+        yield "rl.gates: without `runs`, rl.reward: execution tells no completion from another"
     for name in config.evaluate.answers:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*typing.get_args(Arm), "reference"):
             yield f"evaluate.answers.{name}: expected a name of lower-case letters, digits and _ that no arm has"

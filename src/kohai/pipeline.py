@@ -24,11 +24,15 @@ STAGES = (
     "judges",  # the reviewer is tuned; every judge is examined on programs whose truth is known
     "feedback",  # static checks, execution and the judges answer the rubric about each completion
     "reward_model",  # preferences within a task, Bradley-Terry
-    "rejection_sft",  # the baseline: SFT on the best-judged completions
+    "rejection_sft",  # a baseline: SFT on the best-judged completions
+    "dpo",  # a baseline: direct preference optimisation on the same preferences
+    "rl_execution",  # a baseline: RL without the feedback
     "rl",  # PPO against the reward model
     "evaluate",  # every arm on the same test tasks, greedy, run
     "report",  # table, page, JSON
 )
+
+BASELINES = ("rejection_sft", "dpo", "rl_execution")  # run where `evaluate.arms` names them
 
 
 def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
     with workspace.lock():
         workspace.write_text("config.yaml", to_yaml(config))
         for name in wanted:
-            if stages is None and name == "rejection_sft" and name not in config.evaluate.arms:
+            if stages is None and name in BASELINES and name not in config.evaluate.arms:
                 continue
             if name == "report":
                 paths = report.write(workspace)

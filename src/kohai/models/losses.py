@@ -102,6 +102,23 @@ def bradley_terry(
     return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance)).mean()
 
 
+def direct_preference(
+    chosen: torch.Tensor,
+    rejected: torch.Tensor,
+    reference_chosen: torch.Tensor,
+    reference_rejected: torch.Tensor,
+    beta: float,
+    label: torch.Tensor | float = 1.0,
+) -> torch.Tensor:
+    """Per pair (P,) DPO's loss (arXiv 2305.18290) from the completions' summed log-probabilities.
+
+    -label * log sigmoid(d) - (1 - label) * log sigmoid(-d), d = beta * ((chosen - its reference) - (rejected - its
+    reference)). `label` is the probability that the chosen one is the better (conservative DPO, Mitchell 2023).
+    """
+    distance = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance))
+
+
 def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
     """Scores (G, n) less the mean of the others of their group (RLOO, arXiv 2402.14740); 0 where n = 1."""
     n = scores.shape[1]

@@ -1,7 +1,7 @@
-"""Supervised fine-tuning of one adapter on pairs of prompt and answer, by TRL's SFTTrainer.
+"""Fine-tuning of one adapter by TRL's SFTTrainer: on pairs of prompt and answer, or by a loss on several answers.
 
-Used for the policy (instruction -> code), for the reviewer (code -> instruction), and for rejection sampling. The loss
-is on the answer's tokens only. A killed run continues from its last checkpoint.
+Used for the policy (instruction -> code), for the reviewer (code -> instruction), for rejection sampling, and for DPO.
+The likelihood is of the answer's tokens only. A killed run continues from its last checkpoint.
 
 What TRL's trainer does not do on a CPU, and is done here: pairs are packed instead of padded, and logits are made for
 answer tokens only (its own loss makes them for every position, twice; a third of the time at 135M).
@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,30 @@ from kohai.config import LoraConfig
 from kohai.errors import DataError, TrainingError
 from kohai.models import adapters
 from kohai.models.base import Base
-from kohai.models.packing import pack
+from kohai.models.packing import Packed, pack
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 
 Pair = tuple[Sequence[int], Sequence[int]]
+Loss = Callable[[Any, Packed, torch.Tensor], torch.Tensor]  # of the model, R rows and their facts (R, F): (R,)
 MICRO_BATCH_TOKENS = 1024  # bounds the activations held for one backward pass, about 4 MB a token at 135M
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt with several answers (token ids), and numbers that the loss is given of it."""
+
+    prompt: Sequence[int]
+    answers: Sequence[Sequence[int]]
+    facts: Sequence[float] = ()
+
+    def __len__(self) -> int:
+        return len(self.prompt) + sum(map(len, self.answers))
 
 
 def tune(
     base: Base,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair] | Sequence[Row],
     folder: Path,
     *,
     name: str,
@@ -44,12 +58,13 @@ def tune(
     seed: int,
     tracker: Tracker,
     start_from: Path | None = None,
+    loss: Loss | None = None,
 ) -> dict[str, Any]:
     """Trains an adapter called `name` and saves it as `folder`; the base stays as it is.
 
     Args:
         base: The frozen base.
-        pairs: Token ids of prompt and answer (its stop token included).
+        pairs: Token ids of prompt and answer (its stop token included); with a `loss`, rows.
         folder: Where the adapter goes; checkpoints lie beside it until it is whole.
         name: The role.
         lora: Shape of the adapter, where it starts fresh.
@@ -59,6 +74,7 @@ def tune(
         seed: Of the adapter's start and of the order of the pairs.
         tracker: Gets loss and learning rate of each update.
         start_from: A saved adapter to go on from.
+        loss: Per row; None = the answers' mean negative log-likelihood a token.
 
     Returns:
         steps, loss of the last tenth of the updates, trained tokens.
@@ -82,7 +98,8 @@ def tune(
     else:
         model = adapters.load(base, base.model, name, start_from, trainable=True)
     adapters.activate(model, name, trainable=True)
-    longest = max(len(prompt) + len(answer) for prompt, answer in pairs)
+    rows = [pair if isinstance(pair, Row) else Row(pair[0], [pair[1]]) for pair in pairs]
+    longest = max(map(len, rows))
     micro = max(1, min(batch_size, MICRO_BATCH_TOKENS // longest))
     while batch_size % micro:
         micro -= 1
@@ -114,14 +131,17 @@ def tune(
         remove_unused_columns=False,
     )
     data = datasets.Dataset.from_list(
-        [{"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + [*answer]} for prompt, answer in pairs]
+        [
+            {"input_ids": list(row.prompt), "answers": [list(one) for one in row.answers], "facts": list(row.facts)}
+            for row in rows
+        ]
     )
     with progress.bar(name, steps, unit="updates") as bar:
-        trainer = _packed_trainer(trl)(
+        trainer = _packed_trainer(trl, loss)(
             model=model,
             args=settings,
             train_dataset=data,
-            data_collator=lambda rows: _packed(rows, base),
+            data_collator=lambda rows: _packed(rows, base, loss is not None),
             processing_class=base.tokenizer,
             callbacks=[_watcher(transformers, tracker, bar)],
         )
@@ -136,7 +156,7 @@ def tune(
     base.model.eval().requires_grad_(False)
     shutil.rmtree(checkpoints, ignore_errors=True)
     tail = losses[-max(1, len(losses) // 10) :]
-    tokens = epochs * sum(len(prompt) + len(answer) for prompt, answer in pairs)
+    tokens = epochs * sum(map(len, rows))
     return {"steps": len(losses), "loss": round(sum(tail) / len(tail), 4), "tokens": tokens, "pairs": len(pairs)}
 
 
@@ -154,25 +174,28 @@ def _last_checkpoint(folder: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name.rsplit("-", 1)[-1]), default=None)
 
 
-def _packed(rows: Sequence[dict[str, list[int]]], base: Base) -> dict[str, Any]:
-    """A micro-batch as one packed row; `labels` is what the trainer counts tokens by."""
-    groups = []
-    for row in rows:
-        start = next(i for i, label in enumerate(row["labels"]) if label != -100)
-        groups.append((row["input_ids"][:start], [row["input_ids"][start:]]))
-    packed = pack(groups, base.device)
-    return {"packed": packed, "labels": packed.targets}
+def _packed(rows: Sequence[dict[str, Any]], base: Base, by_row: bool) -> dict[str, Any]:
+    """A micro-batch as one packed row. `shift_labels` is what the trainer divides by: as many as there are tokens, or,
+    with a loss by row, rows; from `labels` alone it takes one off for each micro-batch.
+    """
+    packed = pack([(row["input_ids"], row["answers"]) for row in rows], base.device)
+    facts = torch.tensor([row["facts"] for row in rows], device=base.device)
+    counted = packed.targets[: len(rows)] if by_row else packed.targets
+    return {"packed": packed, "facts": facts, "labels": counted, "shift_labels": counted}
 
 
-def _packed_trainer(trl: Any) -> Any:
+def _packed_trainer(trl: Any, loss_of: Loss | None) -> Any:
     """SFTTrainer with the loss of packed rows."""
 
     class PackedTrainer(trl.SFTTrainer):  # type: ignore[misc]  # made where trl is loaded
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            loss = -token_scores(model, inputs["packed"]).logprobs.sum()
-            loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["packed"].targets))
+            if loss_of is None:
+                loss = -token_scores(model, inputs["packed"]).logprobs.sum()
+            else:
+                loss = loss_of(model, inputs["packed"], inputs["facts"]).sum()
+            loss = loss / (num_items_in_batch if num_items_in_batch is not None else len(inputs["labels"]))
             return (loss, {}) if return_outputs else loss
 
     return PackedTrainer

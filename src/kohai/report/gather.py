@@ -18,12 +18,26 @@ from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
 from kohai.workspace import Workspace
 
-STAGES = ("prepare", "sft", "sample", "judges", "feedback", "reward_model", "rejection_sft", "rl", "evaluate")
+STAGES = (
+    "prepare",
+    "sft",
+    "sample",
+    "judges",
+    "feedback",
+    "reward_model",
+    "rejection_sft",
+    "dpo",
+    "rl_execution",
+    "rl",
+    "evaluate",
+)
 CURVES = {
     "sft": "sft/metrics.jsonl",
     "reviewer": "judges/metrics.jsonl",
     "reward_model": "reward_model/metrics.jsonl",
     "rejection_sft": "rejection_sft/metrics.jsonl",
+    "dpo": "dpo/metrics.jsonl",
+    "rl_execution": "rl_execution/metrics.jsonl",
     "rl": "rl/metrics.jsonl",
     "probe": "rl/probe.jsonl",
 }

@@ -26,8 +26,11 @@ CURVES = (
     ("rl", "unscored", "RL: completions that the environment kept from running", False),
     ("probe", "executability", "Probe set: executability", True),
     ("probe", "effect_match", "Probe set: effect match", True),
+    ("probe", "reward", "Probe set: reward", False),
     ("reward_model", "loss", "Reward model: loss", False),
     ("rejection_sft", "loss", "Rejection SFT: loss", False),
+    ("dpo", "loss", "DPO: loss", False),
+    ("rl_execution", "gated_share", "RL on execution: share that did not run", True),
     ("reviewer", "loss", "Reviewer: loss", False),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 from kohai import metrics
 from kohai.records import Evaluation, Task
 
-ARMS = ("base", "sft", "best_of_n", "rejection_sft", "rlaif")
+ARMS = ("base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif")
 METRICS = ("executability", "effect_match", "exact_api")
 LIKENESS = (
     "api_name",
@@ -25,7 +25,12 @@ PAIRS = (
     ("rlaif", "sft"),
     ("best_of_n", "sft"),
     ("rejection_sft", "sft"),
+    ("dpo", "sft"),
+    ("rl_execution", "sft"),
+    ("rlaif", "best_of_n"),
     ("rlaif", "rejection_sft"),
+    ("rlaif", "dpo"),
+    ("rlaif", "rl_execution"),
     ("sft", "base"),
 )
 

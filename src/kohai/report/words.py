@@ -12,6 +12,8 @@ ARM_LABELS = {
     "sft": "SFT",
     "best_of_n": "best of n",
     "rejection_sft": "rejection SFT",
+    "dpo": "DPO",
+    "rl_execution": "RL on execution",
     "rlaif": "RLAIF",
     "reference": "reference code",
 }
@@ -151,12 +153,12 @@ def marks(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def headline(report: Mapping[str, Any]) -> str:
     """Does the code run? The one sentence that the page opens with."""
     arms = report["arms"]
-    for after in ("rlaif", "rejection_sft", "best_of_n", "sft", "base"):
+    for after in ("rlaif", "rejection_sft", "dpo", "rl_execution", "best_of_n", "sft", "base"):
         for name in arms.get(after, {}):
             entry = arms[after][name].get("executability")
             if entry is None:
                 continue
-            before = "sft" if after in ("rlaif", "rejection_sft", "best_of_n") else "base"
+            before = "base" if after in ("sft", "base") else "sft"
             old = arms.get(before, {}).get(name, {}).get("executability") if before != after else None
             found = report["paired"].get(f"{after}-{before}", {}).get(name, {}).get("executability")
             start = f"{arm(before)} {interval(old)} → " if old else ""

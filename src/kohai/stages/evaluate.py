@@ -1,8 +1,8 @@
 """evaluate: every arm answers the same test tasks greedily, and every answer is run.
 
-Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, rlaif, and those
-whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's answers are kept as
-they are made, so a killed run repeats one arm at most.
+Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
+rlaif, and those whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's
+answers are kept as they are made, so a killed run repeats one arm at most.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ ADAPTERS = {
     "base": None,
     "sft": ("sft", "adapter"),
     "rejection_sft": ("rejection_sft", "adapter"),
+    "dpo": ("dpo", "adapter"),
+    "rl_execution": ("rl_execution", "policy"),
     "rlaif": ("rl", "policy"),
 }
 
