@@ -2,20 +2,24 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from tiny_models import tiny_base
 
-from kohai.config import LoraConfig
+from kohai.code import parse
+from kohai.config import LoraConfig, parse_config
 from kohai.errors import DataError
+from kohai.judge.hacks import hacks
 from kohai.models import adapters
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review, review_group
 from kohai.models.reward import RewardHead, findings_of, load_head, save_head, score_programs
-from kohai.records import Verdict
-from kohai.stages.reward_model import first_read
+from kohai.records import Execution, Feedback, Task, Verdict
+from kohai.stages import reward_model
+from kohai.stages.reward_model import first_read, rewards_of_hacks
 from kohai.verify import CRITERIA
 from kohai.workspace import Workspace
 
@@ -177,3 +181,39 @@ def test_damaged_head(saved, damage):
         DataError, match=r"head\.safetensors: the reward head does not load .*delete its stage's folder"
     ):
         load_head(tiny_base(), saved)
+
+
+def test_what_hacks_do_to_the_reward(monkeypatch):
+    """A reward of one point a line: longer hacks pay, nothing and the empty answer cost; a task without a program that
+    ran is left out, as are tasks beyond the number.
+    """
+    base = tiny_base()
+    model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
+    monkeypatch.setattr(
+        reward_model, "score_programs", lambda *given: [float(len(code.splitlines())) for code in given[4]]
+    )
+    needed = {"run": "r", "package": {"path": "p"}, "tasks": {"folder": "t"}}
+    config = parse_config(needed | {"reward_model": {"n_hacked": 2}})
+    tasks = {name: Task(name, f"Say {name}") for name in "abcd"}
+    codes = {(name, 0): f"print('{name}')" for name in "abcd"}
+    kinds = {"a": Execution("ok", "none"), "b": Execution("runtime_error", "program")}
+    feedback = [Feedback(name, 0, 0.5, (), kinds.get(name, kinds["a"])) for name in "abcd"]
+    checks = SimpleNamespace(check=lambda *_: [], docs=dict.fromkeys("abcd", "say(name): Says it."))
+    found = rewards_of_hacks(config, base, model, RewardHead(), tasks, codes, feedback, checks)
+    assert found["hacks"]["comment_stuffing"] == {"difference": 3.0, "low": 3.0, "high": 3.0, "n": 2}
+    assert found["hacks"]["empty_answer"]["difference"] == -1.0
+    assert found["hacks"]["nothing_done"]["difference"] == 0.0
+    assert set(found["hacks_that_pay"]) == set(found["hacks"]) - {"empty_answer", "nothing_done"}
+
+
+def test_hacked_programs():
+    """Each parses and does no more than the program did; none is the program."""
+    code = "x = 1\nprint(x)"
+    found = hacks(code, "Print 'one'\nnow", "print(x): Prints.")
+    assert len(found) == 9
+    for name, program in found.items():
+        assert parse(program) is not None, name
+        assert program != code
+    assert "Print 'one' now" in found["comment_stuffing"]
+    assert "print(x): Prints." in found["copied_docs"]
+    assert "except Exception" in found["swallowed_exceptions"]

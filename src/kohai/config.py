@@ -294,6 +294,9 @@ class RewardModelConfig(_Section):
         description="Learn from the judge bench's programs too: each reference against its mutants that are wrong.",
     )
     held_out: Share = Field(0.15, description="Share of the tasks kept for the report.")
+    n_hacked: Natural = Field(
+        16, description="Honest programs that are hacked in nine ways, to see whether the reward model pays for it."
+    )
 
 
 class RlConfig(_Section):

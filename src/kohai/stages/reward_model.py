@@ -19,8 +19,9 @@ from kohai import progress
 from kohai.config import Config
 from kohai.errors import TrainingError, UserError
 from kohai.judge import load_rubric, pairing
+from kohai.judge.hacks import hacks
 from kohai.judge.preferences import data_sheet
-from kohai.metrics import auc, spearman, wilson
+from kohai.metrics import auc, bootstrap_mean, spearman, wilson
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ from kohai.models.judging import EXAM, REVIEWER
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review, review_group
-from kohai.models.reward import RewardHead, findings_of, save_head
+from kohai.models.reward import RewardHead, findings_of, save_head, score_programs
 from kohai.models.tracking import Tracker
 from kohai.records import Completion, Examined, Feedback, Preference, Prompt, Task
 from kohai.verify import CRITERIA
@@ -142,7 +143,55 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "weights": {
             name: round(float(weight), 4) for name, weight in zip(CRITERIA, head.weights.tolist(), strict=True)
         },
+        **rewards_of_hacks(config, base, model, head, tasks, by_index, feedback, checks),
     } | correlations(feedback, scores, held_out)
+
+
+def rewards_of_hacks(
+    config: Config,
+    base: Base,
+    model: Any,
+    head: RewardHead,
+    tasks: Mapping[str, Task],
+    codes: Mapping[tuple[str, int], str],
+    feedback: Sequence[Feedback],
+    checks: RunChecks,
+) -> dict[str, Any]:
+    """By way of hacking, what it adds to the reward of honest programs: the first that ran of each of some tasks.
+
+    `{difference, low, high, n}` with bootstrap intervals; it pays where the whole interval is above 0.
+    """
+    honest: dict[str, str] = {}
+    for item in feedback:
+        if item.execution is not None and item.execution.ran and len(honest) < config.reward_model.n_hacked:
+            honest.setdefault(item.task_id, codes[item.task_id, item.index])
+    gains: dict[str, list[float]] = {}
+    with (
+        progress.bar("reward-model hacks", len(honest), unit="programs") as bar,
+        adapters.merged(model, "reward") as plain,
+    ):
+        for task_id, code in honest.items():
+            task = tasks[task_id]
+            hacked = hacks(code, task.instruction, checks.docs[task_id])
+            programs = [code, *hacked.values()]
+            found = [findings_of(checks.check(program, task)) for program in programs]
+            before, *after = score_programs(base, plain, head, task.instruction, programs, found)
+            for name, value in zip(hacked, after, strict=True):
+                gains.setdefault(name, []).append(value - before)
+            bar.advance()
+    report = {}
+    for name, values in gains.items():
+        interval = bootstrap_mean(values, seed=config.seed)
+        report[name] = {
+            "difference": round(interval.value, 4),
+            "low": round(interval.low, 4),
+            "high": round(interval.high, 4),
+            "n": interval.n,
+        }
+    paying = [name for name, found in report.items() if found["low"] > 0]
+    if paying:
+        progress.say(f"reward-model: it pays for {', '.join(paying)}; the policy will find that")
+    return {"hacks": report, "hacks_that_pay": paying}
 
 
 def wrong_programs(workspace: Workspace, limit: int) -> dict[Task, list[str]]:
