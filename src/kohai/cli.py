@@ -250,6 +250,22 @@ def serve(
 
 
 @app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
+    arm: Annotated[str, typer.Option("--arm", help="Whose weights: sft, rejection_sft, dpo, rl_execution.")] = "rlaif",
+    merged: Annotated[bool, typer.Option("--merged", help="A model of its own, not an adapter.")] = False,
+) -> None:
+    """Write a run's model with tokenizer, chat template and model card, for transformers, vLLM and others."""
+    from pathlib import Path
+
+    with stoppable(sys.argv):
+        from kohai import export
+
+        print(export.export(Path(run), Path(to), arm, merged))
+
+
+@app.command()
 def execute(
     programs: Annotated[str, typer.Argument(metavar="FILE", help="JSON Lines; docs/sandbox.md lists the keys.")],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="JSON Lines: one outcome a program, in order.")],

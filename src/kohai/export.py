@@ -1,0 +1,149 @@
+"""A run's model as a folder that others load: the adapter in peft's format, or merged into a model of its own, with the
+tokenizer, the chat template, and a card that says what it learned from, who judged it, what was measured, and what not.
+
+Plain transformers, vLLM and whatever else reads safetensors load a merged one. Leaves out quantised formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kohai.config import Config, parse_config, read_yaml
+from kohai.errors import UserError
+from kohai.models import adapters
+from kohai.models.base import load_base
+from kohai.stages.evaluate import ADAPTERS
+from kohai.workspace import Workspace, writing
+
+ARMS = tuple(arm for arm, parts in ADAPTERS.items() if parts is not None)
+
+
+def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Path:
+    """Writes the folder `to`, whole or not at all.
+
+    Args:
+        run: A run's folder.
+        to: Where; it must not be there.
+        arm: Whose weights, one of `ARMS`.
+        merged: Fold the adapter into the base, in the base's precision here; else the adapter alone.
+
+    Raises:
+        UserError: no such arm, its stage has not run, or `to` is there.
+        DataError: the base or the adapter does not load.
+    """
+    if arm not in ARMS:
+        raise UserError(f"{arm!r} is no arm with weights of its own; there are {', '.join(ARMS)}")
+    if to.exists():
+        raise UserError(f"{to} is there already; give another folder")
+    stage, name = ADAPTERS[arm] or ("", "")
+    workspace = Workspace(run)
+    if workspace.manifest(stage) is None:
+        raise UserError(f"{run}: the stage {stage} has not run, so the arm {arm} has no weights")
+    config = parse_config(read_yaml(run / "config.yaml", UserError, "a run"), str(run / "config.yaml"))
+    base = load_base(config.model)
+    model = adapters.load(base, base.model, arm, workspace.path(stage, name))
+    with writing(to) as folder:
+        folder.mkdir()
+        if merged:
+            plain = model.merge_and_unload()
+            plain.generation_config.eos_token_id = list(base.stop_ids)
+            weights = {name: weight.contiguous() for name, weight in plain.state_dict().items()}
+            plain.save_pretrained(folder, state_dict=weights)
+        else:
+            adapters.save(model, arm, folder / "adapter")
+            for path in (folder / "adapter").iterdir():
+                path.rename(folder / path.name)
+            (folder / "adapter").rmdir()
+        base.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(card(config, workspace, arm, merged), encoding="utf-8")
+    return to
+
+
+def card(config: Config, workspace: Workspace, arm: str, merged: bool) -> str:
+    """The model card; what is not known of the run is said to be."""
+    head = {
+        "base_model": config.model.name,
+        "library_name": "transformers" if merged else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["kohai", "code", *([] if merged else ["lora"])],
+    }
+    sections = {
+        "Data": _data(config, workspace),
+        "Feedback": _feedback(config, workspace),
+        "Numbers": _numbers(workspace),
+        "Limits": _limits(config),
+        "Use": _use(config, merged),
+    }
+    kind = "A fine-tuned model" if merged else "An adapter (LoRA)"
+    lines = ["---", yaml.safe_dump(head, sort_keys=False).strip(), "---", "", f"# {config.run.name}: {arm}", ""]
+    lines += [f"{kind} of `{config.model.name}` that writes code for one API, trained by Kohai {version('kohai')}.", ""]
+    for title, paragraphs in sections.items():
+        lines += [f"## {title}", "", *paragraphs, ""]
+    return "\n".join(lines)
+
+
+def _data(config: Config, workspace: Workspace) -> Iterator[str]:
+    source = config.package.path or config.package.docs
+    yield f"- The API: `{source.name if source else ''}`, read as it was when the run was prepared."
+    tasks = (_report(workspace, "prepare") or {}).get("tasks", {})
+    if tasks:
+        yield "- Tasks: " + ", ".join(f"{split} {count}" for split, count in tasks.items()) + "."
+        yield "- References of `demo` were learned from; `test` splits were only evaluated."
+    yield f"- Seed {config.seed}."
+
+
+def _feedback(config: Config, workspace: Workspace) -> Iterator[str]:
+    report = _report(workspace, "feedback")
+    if report is None:
+        yield "None: the run has no feedback."
+        return
+    judges, rubric = ", ".join(report["judges"]), config.feedback.rubric.name
+    yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {report['rubric']}."
+    yield f"- {report['completions']} completions judged, {report['unscored']} of them unscored."
+    hacks = (_report(workspace, "reward_model") or {}).get("hacks_that_pay")
+    if hacks is not None:
+        yield f"- Hacks of honest programs that the reward model pays for: {', '.join(hacks) or 'none of those tried'}."
+    alarm = (_report(workspace, "rl") or {}).get("alarm")
+    if alarm:
+        yield f"- In RL: {alarm}."
+
+
+def _numbers(workspace: Workspace) -> Iterator[str]:
+    path = workspace.path("report", "report.md")
+    if not path.exists():
+        yield "Not evaluated."
+        return
+    text = path.read_text(encoding="utf-8")
+    yield text.partition("\n")[2].strip().replace("\n## ", "\n### ")
+
+
+def _limits(config: Config) -> Iterator[str]:
+    yield "- It knows the API as it was; apis that are new or changed since need their docs in the prompt."
+    yield f"- Prompts in training had docs as `prompt.docs` = {config.prompt.docs} puts them; others are not measured."
+    yield "- Its code may do something else than what is asked, or harm: run it where that is no harm, and look at it."
+    yield "- The intervals are over tasks of one run; another seed may give other numbers."
+
+
+def _use(config: Config, merged: bool) -> Iterator[str]:
+    yield "```python"
+    if merged:
+        yield 'model = transformers.AutoModelForCausalLM.from_pretrained("this folder")'
+    else:
+        yield f'base = transformers.AutoModelForCausalLM.from_pretrained("{config.model.name}")'
+        yield 'model = peft.PeftModel.from_pretrained(base, "this folder")'
+    yield 'tokenizer = transformers.AutoTokenizer.from_pretrained("this folder")'
+    yield "```"
+    yield ""
+    yield "A prompt is one user's message in the chat template. For the instruction it was trained with:"
+    yield ""
+    yield f"    {config.prompt.system or '(nothing)'}"
+
+
+def _report(workspace: Workspace, stage: str) -> Mapping[str, Any] | None:
+    manifest = workspace.manifest(stage)
+    return None if manifest is None else manifest["report"]

@@ -1,0 +1,118 @@
+"""A run's model as a folder: loaded by plain transformers and by peft, it answers as the run's own."""
+
+import peft
+import pytest
+import torch
+import transformers
+import yaml
+from typer.testing import CliRunner
+
+from kohai.cli import app
+from kohai.config import LoraConfig, parse_config, to_yaml
+from kohai.errors import UserError
+from kohai.export import export
+from kohai.models import adapters
+from kohai.models.base import load_base
+from kohai.workspace import FORMAT, Workspace
+
+PROMPT = "Say hi"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose policy is a random adapter, and its logits for a prompt."""
+    folder = tmp_path / "run"
+    config = parse_config(
+        {
+            "run": str(folder),
+            "package": {"path": "some/api"},
+            "tasks": {"folder": "tasks"},
+            "model": {"name": "tiny-random", "device": "cpu", "dtype": "float32"},
+            "prompt": {"system": "Write one program."},
+        }
+    )
+    workspace = Workspace(folder)
+    workspace.write_text("config.yaml", to_yaml(config))
+    base = load_base(config.model)
+    model = adapters.add(base, base.model, "policy", LoraConfig(r=2, alpha=8.0))
+    with torch.no_grad():
+        for weight in adapters.parameters(model, "policy"):
+            weight.normal_(generator=torch.Generator().manual_seed(len(weight)))
+    adapters.save(model, "policy", workspace.path("rl", "policy"))
+    with adapters.merged(model, "policy") as plain:
+        expected = plain(torch.tensor([base.render(PROMPT)])).logits
+    reports = {
+        "prepare": {"tasks": {"demo": 3, "test": 2}},
+        "feedback": {"judges": ["reviewer"], "rubric": "abc123", "completions": 12, "unscored": 1},
+        "reward_model": {"hacks_that_pay": ["verbosity"]},
+        "rl": {"alarm": "alarm: of 8 probe tasks 3 run"},
+    }
+    for stage, report in reports.items():
+        workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
+    workspace.write_text("report/report.md", "# run\n\nDoes the code run? Yes.\n\n## Test\n\n| arm | executability |\n")
+    return folder, expected
+
+
+def logits(folder, model):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": PROMPT}], tokenize=False, add_generation_prompt=True
+    )
+    with torch.no_grad():
+        return model(torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])).logits
+
+
+def test_merged(run, tmp_path):
+    """Plain transformers reads it; its answers end where Kohai's do."""
+    folder, expected = run
+    to = export(folder, tmp_path / "out", merged=True)
+    model = transformers.AutoModelForCausalLM.from_pretrained(to)
+    torch.testing.assert_close(logits(to, model), expected, rtol=1e-4, atol=1e-4)
+    assert model.generation_config.eos_token_id == list(load_base(parse_config(_config(folder)).model).stop_ids)
+    assert not list(to.glob("adapter*"))
+
+
+def test_adapter(run, tmp_path):
+    """Peft reads it onto the base; on the command line too."""
+    folder, expected = run
+    to = tmp_path / "out"
+    done = CliRunner().invoke(app, ["export", str(folder), "--to", str(to)])
+    assert done.exit_code == 0, done.output
+    base = load_base(parse_config(_config(folder)).model)
+    model = peft.PeftModel.from_pretrained(base.model, to)
+    torch.testing.assert_close(logits(to, model), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_card(run, tmp_path):
+    """Data, judges, rubric, hacks, alarm, numbers and limits; and what is not there is said not to be."""
+    folder, _ = run
+    text = (export(folder, tmp_path / "out", merged=True) / "README.md").read_text(encoding="utf-8")
+    head = yaml.safe_load(text.split("---")[1])
+    assert head["base_model"] == "tiny-random"
+    for part in (
+        "`api`", "demo 3, test 2", "Judges: reviewer", "SHA-256 abc123", "12 completions judged, 1 of them unscored",
+        "pays for: verbosity", "alarm: of 8 probe tasks", "Does the code run? Yes.", "### Test", "## Limits",
+        "Write one program.",
+    ):  # fmt: skip
+        assert part in text, part
+    Workspace(folder).path("report", "report.md").unlink()
+    bare = (export(folder, tmp_path / "bare") / "README.md").read_text(encoding="utf-8")
+    assert "Not evaluated." in bare
+
+
+def test_what_cannot_be_exported(run, tmp_path):
+    """An arm without weights, one whose stage has not run, a folder that is there, no run: one error each."""
+    folder, _ = run
+    for given, match in (
+        ((folder, tmp_path / "out", "base"), "no arm with weights"),
+        ((folder, tmp_path / "out", "dpo"), "the stage dpo has not run"),
+        ((folder, folder), "there already"),
+        ((tmp_path / "none", tmp_path / "out"), "the stage rl has not run"),
+    ):
+        with pytest.raises(UserError, match=match):
+            export(*given)
+    assert not (tmp_path / "out").exists()
+
+
+def _config(folder):
+    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
