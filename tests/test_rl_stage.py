@@ -225,7 +225,15 @@ def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
     report = rl.train(config, Workspace(tmp_path), "rl")
     assert (report["steps"], saved) == (steps, [weight])
     assert (report["alarm_answer"], report["best_step"]) == (answer, 1)
-    assert "being hacked" in report["alarm"]
+    assert "0 run at step 3, 8 did at step 1, and the reward rose: it is being hacked" in report["alarm"]
+
+
+def test_an_alarm_outlives_a_kill():
+    """It is read off the looks that were saved: the first one rings, whatever comes after."""
+    probes = {"1": line(1, "11111111", 0.0), "2": line(2, "00000111", 1.0)}
+    assert rl.first_alarm(probes) == rl.fallen(probes) != ""
+    assert rl.first_alarm(probes | {"3": line(3, "11111111", 0.0)}) == rl.fallen(probes)
+    assert rl.first_alarm({"1": probes["1"]}) == rl.first_alarm({}) == ""
 
 
 def test_execution_alone_as_reward():

@@ -1,10 +1,10 @@
 """The loop of reinforcement learning on practice tasks, on one frozen base with four roles: PPO and its kin.
 
 A step: n completions of a few tasks (rollouts); static checks and execution gate them, the reward model scores them,
-and a score becomes the rate at which it wins against the others of its task; then clipped policy updates with
-per-token KL to the reference (the SFT model), a value head with GAE, and the likelihood of a few demo references beside
-(PPO-ptx). The sample stage's completions were drawn from the very policy that RL starts from, so they are the first
-rollouts, at no cost. What the final metric knows (the effect match) is never read here.
+and a score becomes what it is worth beside the others of its task; then clipped policy updates with KL to the reference
+(the SFT model), with or without a value head, and the likelihood of a few demo references beside (PPO-ptx); formulas
+and sources in docs/algorithms.md. The sample stage's completions were drawn from the very policy that RL starts from,
+so they are the first rollouts, at no cost. What the final metric knows (the effect match) is never read here.
 
 A killed run goes on from its last checkpoint and gives the same numbers: rollouts depend on seed, step and task alone.
 """
@@ -130,7 +130,6 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     control = {"kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0}
     best = [weight.detach().clone() for weight in weights]  # by the probe set
     probes: dict[str, Any] = {}
-    alarm = ""
     numbers: dict[str, float] = {}
     state = {
         "weights": weights,
@@ -144,6 +143,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     checkpoint = Checkpoint(workspace.path(stage, "checkpoint.pt"))
     first = checkpoint.restore(state)
     trainer.kl.coefficient = control["kl_coef"]
+    done, alarm = first, first_alarm(probes)
     with (
         Tracker(workspace.path(stage), f"{config.run.name}-{stage}", config.report_to) as tracker,
         progress.bar(stage, settings.steps, unit="steps") as bar,
@@ -151,8 +151,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         if first == 0 and settings.probe_every:
             probe(trainer, 0, probes)
         bar.advance(first)
-        step = first - 1
         for step in range(first, settings.steps):
+            if alarm and settings.alarm != "warn":
+                break
             rollouts, collected = collect(trainer, step)
             for name in ("completions", "unscored"):
                 control[name] += collected[name]
@@ -168,7 +169,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                 probe(trainer, step + 1, probes)
                 if probes and best_step(probes) == step + 1:
                     keep(weights, best)
-                elif probes and (alarm := fallen(probes)):
+                if not alarm and (alarm := first_alarm(probes)):
                     progress.say(f"{stage}: {alarm}")
             if control["unscored"] > config.feedback.max_unscored * control["completions"]:
                 raise UnscoredError(
@@ -178,9 +179,8 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                 )
             if (step + 1) % settings.checkpoint_every == 0 or is_last:
                 checkpoint.save(step + 1, state)
+            done = step + 1
             bar.advance(note=f"reward {numbers.get('reward', math.nan):+.2f}, KL {numbers.get('kl', math.nan):.2f}")
-            if alarm and settings.alarm != "warn":
-                break
     if alarm and settings.alarm == "roll_back":
         keep(best, weights)
     adapters.save(trainer.model, "policy", workspace.path(stage, "policy"))
@@ -188,7 +188,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
     checkpoint.remove()
     return {
-        "steps": step + 1,
+        "steps": done,
         "completions": int(control["completions"]),
         "unscored": int(control["unscored"]),
         "last": numbers,
@@ -481,8 +481,15 @@ def best_step(probes: Mapping[str, Any]) -> int:
     return max((sum(map(bool, line["ran"])), line["step"]) for line in probes.values())[1]
 
 
+def first_alarm(probes: Mapping[str, Any]) -> str:
+    """What the first look says at which fewer probe tasks ran than at the best step before; empty where none does."""
+    looks = sorted(probes, key=int)
+    alarms = (fallen({key: probes[key] for key in looks[: count + 1]}) for count in range(1, len(looks)))
+    return next(filter(None, alarms), "")
+
+
 def fallen(probes: Mapping[str, Any]) -> str:
-    """What to say where fewer probe tasks run than at the best step, beyond chance; empty where not.
+    """What to say where at the last step fewer tasks ran than at the best one, beyond chance; empty where not.
 
     Over the tasks known at both steps: more than two standard errors, sqrt(won + lost), are lost.
     """
