@@ -8,6 +8,7 @@
 # make docs    writes docs/configuration.md from the configuration's models
 # make clean   removes the environment and what tools cached; runs and fetched models stay
 #
+# APIBENCH_SET=...  of make apibench: settings, such as --set model.name=Qwen/Qwen2.5-Coder-0.5B-Instruct
 # PYTHON=...        another interpreter (3.11 or newer)
 # TORCH_INDEX=...   an index with another build of torch, for example one for CPUs only
 # VENV=...          another place for the environment
@@ -33,7 +34,8 @@ apibench: environment
 	$(BIN)/kohai data apibench --from $(APIBENCH) --download > /dev/null
 	$(BIN)/kohai data apibench --from $(APIBENCH) --to $(APIBENCH)/tasks --image hub
 	for docs in retrieved oracle none; do \
-	  $(BIN)/kohai run configs/apibench.yaml --set prompt.docs=$$docs --set run=runs/apibench-$$docs || exit 1; done
+	  $(BIN)/kohai run configs/apibench.yaml --set prompt.docs=$$docs --set run=runs/apibench-$$docs \
+	    $(APIBENCH_SET) || exit 1; done
 	$(BIN)/kohai report runs/apibench-retrieved runs/apibench-oracle runs/apibench-none
 
 test: environment
