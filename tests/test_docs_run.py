@@ -10,7 +10,8 @@ from kohai import pipeline
 from kohai.config import Config, ModelConfig, load_config
 from kohai.errors import ConfigError, DataError
 from kohai.models.base import load_base
-from kohai.records import Evaluation, Prompt
+from kohai.records import Evaluation, Prompt, Task
+from kohai.stages.judges import of_others
 from kohai.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -90,6 +91,15 @@ def test_a_model_that_is_too_short(small):
     """One error before anything is trained."""
     with pytest.raises(DataError, match=r"model tiny-random: the longest prompt has .* 4096 positions"):
         pipeline.run(small("sample.max_new_tokens=4050"), ["prepare"])
+
+
+def test_the_wrong_programs_of_the_reviewer():
+    """Another api's reference, of the next task; where all tasks are of one api there is none."""
+    tasks = [Task(str(n), f"Case {n}", (api,), f"print({n})") for n, api in enumerate("aab")]
+    right, wrong = of_others(tasks)
+    assert right == [("Case 0", "print(0)"), ("Case 1", "print(1)"), ("Case 2", "print(2)")]
+    assert wrong == [("Case 1", "print(2)"), ("Case 2", "print(0)")]
+    assert of_others(tasks[:2])[1] == []
 
 
 def test_either_a_package_or_docs(small):

@@ -115,12 +115,26 @@ def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], li
     tasks = [t for t in workspace.read_records(Task, "prepare/tasks/calibration.jsonl") if t.reference]
     if not tasks:
         tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")[: config.feedback.reviewer.n_calibration]
+    right, wrong = of_others(tasks) if catalog.documented is not None else of_mutants(config, workspace, tasks, catalog)
+    if not wrong:
+        raise DataError(
+            "judges: no reference has a mutant that runs and does something else, or where docs name the calls a "
+            "reference of another api, so the reviewer cannot be calibrated; give tasks whose references call the "
+            "package with literals, or other feedback.judges"
+        )
+    return calibrate(score(right), score(wrong))
+
+
+def of_others(tasks: Sequence[Task]) -> tuple[Pairs, Pairs]:
+    """Each task's instruction with its reference, and with that of the next task of another api."""
+    right = [(task.instruction, task.reference or "") for task in tasks]
+    others = zip(tasks, [*tasks[1:], *tasks[:1]], strict=True)
+    return right, [(task.instruction, other.reference or "") for task, other in others if task.apis != other.apis]
+
+
+def of_mutants(config: Config, workspace: Workspace, tasks: Sequence[Task], catalog: Catalog) -> tuple[Pairs, Pairs]:
+    """Each task's instruction with its reference, and with a mutant of it that runs and has another effect."""
     rng = random.Random(config.seed)
-    if catalog.documented is not None:
-        others = [*tasks[1:], *tasks[:1]]
-        pairs = [(task, other) for task, other in zip(tasks, others, strict=True) if task.apis != other.apis]
-        right_ones = [(task.instruction, task.reference or "") for task in tasks]
-        return calibrate(score(right_ones), score([(task.instruction, other.reference or "") for task, other in pairs]))
     programs = []
     for task in tasks:
         reference = task.reference or ""
@@ -136,12 +150,7 @@ def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], li
             right.append((task.instruction, code))
         elif execution.ran and effect != of_reference and not (wrong and wrong[-1][0] == task.instruction):
             wrong.append((task.instruction, code))
-    if not wrong:
-        raise DataError(
-            "judges: no reference has a mutant that runs and does something else, so the reviewer cannot be "
-            "calibrated; give tasks whose references call the package with literals, or other feedback.judges"
-        )
-    return calibrate(score(right), score(wrong))
+    return right, wrong
 
 
 def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
