@@ -33,7 +33,8 @@ METRIC_LABELS = {
 def arm(name: str) -> str:
     """An arm as people read it; one of a named run with the run's name."""
     run, mark, plain = name.rpartition(": ")
-    return f"{run}{mark}{ARM_LABELS.get(plain, plain)}"
+    label = ARM_LABELS.get(plain, plain.replace("_", " "))
+    return f"{run}{mark}{label}"
 
 
 def pair(name: str) -> str:
