@@ -1,5 +1,5 @@
 # make demo    the environment and the whole loop on the example API; ends with a table and a report page
-# make apibench  the loop on APIBench's HuggingFace part, in its three prompt modes (a night on two cores)
+# make apibench  the loop on APIBench's HuggingFace part, in its three prompt modes
 # make test    the environment and the default tests
 # make check   format, lint, types, layers, tests
 # make bench   every benchmark of benchmarks/

@@ -24,18 +24,14 @@ from kohai.errors import DataError
 from kohai.records import Execution, Task
 from kohai.sandbox import Program, Sandbox
 from kohai.tasks import apibench
+from kohai.tasks.apibench_files import DOCS
 from kohai.workspace import Workspace
 
 Item = TypeVar("Item")
-FILES = {  # by part: training, evaluation (the first that is there), docs
+FILES: dict[apibench.Part, tuple[str, tuple[str, ...]]] = {  # by part: training, evaluation (the first that is there)
     "huggingface": ("huggingface_train.json", ("huggingface_eval.json", "huggingface_eval_dev.jsonl")),
     "torchhub": ("torchhub_train.json", ("torchhub_eval.json",)),
     "tensorhub": ("tensorflow_train.json", ("tensorflow_eval.json",)),
-}
-DOCS = {
-    "huggingface": "huggingface_api.jsonl",
-    "torchhub": "torchhub_api.jsonl",
-    "tensorhub": "tensorflowhub_api.jsonl",
 }
 LEARNED = {"demo": 0.7, "practice": 0.3}
 DEALT = {"demo": 0.5, "practice": 0.2, "dev": 0.12, "test": 0.18}  # of what is left of one file without `test_unseen`
@@ -44,7 +40,7 @@ UNSEEN = 0.15
 
 
 def write_tasks(
-    folder: Path, target: Path, part: str = "huggingface", image: str | None = None, seed: int = 0
+    folder: Path, target: Path, part: apibench.Part = "huggingface", image: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Writes `target/{demo,practice,dev,test,test_unseen}.jsonl`, for `tasks.folder` of a configuration.
 

@@ -98,8 +98,7 @@ def bradley_terry(
     d = r_chosen - r_rejected - margin. `label` (P,) is the probability that the chosen one is the better; at 1 it is
     the plain loss.
     """
-    distance = chosen - rejected - margin
-    return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance)).mean()
+    return preferred(chosen - rejected - margin, label).mean()
 
 
 def direct_preference(
@@ -115,7 +114,11 @@ def direct_preference(
     -label * log sigmoid(d) - (1 - label) * log sigmoid(-d), d = beta * ((chosen - its reference) - (rejected - its
     reference)). `label` is the probability that the chosen one is the better (conservative DPO, Mitchell 2023).
     """
-    distance = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    return preferred(beta * ((chosen - reference_chosen) - (rejected - reference_rejected)), label)
+
+
+def preferred(distance: torch.Tensor, label: torch.Tensor | float) -> torch.Tensor:
+    """-label * log sigmoid(d) - (1 - label) * log sigmoid(-d), by element: what both preference losses are made of."""
     return -(label * functional.logsigmoid(distance) + (1 - label) * functional.logsigmoid(-distance))
 
 

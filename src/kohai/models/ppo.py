@@ -93,24 +93,23 @@ def row_loss(
     scored = token_scores(model, packed)
     logprobs, mask = padded(scored.logprobs, packed)
     weight = mask * torch.tensor(list(times.values()), device=device)[:, None]
-    values, _ = padded(head(scored.hidden), packed)
     entropies, _ = padded(scored.entropies, packed)
     old = _padded_like([rollout.logprobs[i] for i in places], mask)
     reference = _padded_like([rollout.reference_logprobs[i] for i in places], mask)
-    if not rollout.kept and settings.estimator != "gae":
-        advantages = rollout.scores[places].to(device)[:, None] * mask
-        rollout.kept = {"advantages": advantages}
-    if not rollout.kept:
-        with torch.no_grad():
-            rewards = shaped_rewards(rollout.scores[places].to(device), logprobs, reference, mask, kl_coef)
-            advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
-        rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
-    kept = rollout.kept
-    policy, clipped = policy_loss(logprobs, old, kept["advantages"], weight, settings.clip_range)
+    scores = rollout.scores[places].to(device)
     if settings.estimator == "gae":
+        values, _ = padded(head(scored.hidden), packed)
+        if not rollout.kept:
+            with torch.no_grad():
+                rewards = shaped_rewards(scores, logprobs, reference, mask, kl_coef)
+                advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
+            rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
+        kept = rollout.kept
         other = value_loss(values, kept["old_values"], kept["returns"], weight, settings.value_clip_range)
     else:
+        rollout.kept = {"advantages": scores[:, None] * mask}
         other = kl_coef * masked_mean(kl_estimate(logprobs, reference), weight)
+    policy, clipped = policy_loss(logprobs, old, rollout.kept["advantages"], weight, settings.clip_range)
     with torch.no_grad():
         sampled, compared = (reference, logprobs) if rollout.is_from_reference else (old, reference)
         kl = (kl_estimate(sampled, compared) * weight).sum()
