@@ -195,3 +195,52 @@ def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
     first = json.loads((run / "feedback" / "feedback.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert [v["answer"] for v in first["verdicts"] if v["answerer"] == "human"] == ["no"]
     assert json.loads(kohai("judge", "dry-run", *settings))["senior"]["known"] == estimate["calls"]
+
+
+@pytest.mark.timeout(600)
+def test_two_rounds(whole, tmp_path):
+    """The second round samples other tasks from the first one's policy, learns rewards from both rounds' feedback, goes
+    on from that policy, and is what is evaluated; an ensemble of two, killed in the second round, ends the same.
+    """
+    more = ["rounds=2", "reward_model.members=2", "tasks.n_sampled=3", "rl.steps=2", "evaluate.arms=[sft,rlaif]"]
+    more = [part for override in more for part in ("--set", override)]
+    runs = [tmp_path / "whole", tmp_path / "killed"]
+    for run in runs:
+        shutil.copytree(
+            whole, run, ignore=shutil.ignore_patterns("sample", "feedback", "reward_model", "rl", "evaluate")
+        )
+    command = [*COMMAND, "run", *SMOKE, *more]
+    for run in runs:
+        if run.name == "killed":
+            child = subprocess.Popen([*command, "--set", f"run={run}"], cwd=ROOT, stderr=subprocess.DEVNULL)
+            deadline = time.monotonic() + 200
+            while not (run / "reward_model_2" / "reward.pt").exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            child.kill()
+            child.wait()
+            assert not (run / "reward_model_2" / "manifest.json").exists()
+        kohai("run", *SMOKE, *more, "--set", f"run={run}")
+    for name in ("reward_model_2/adapter_2", "reward_model_2/head.safetensors", "rl_2/policy"):
+        assert digest_path(runs[0] / name) == digest_path(runs[1] / name), name
+    first, second = (
+        {json.loads(line)["task_id"] for line in (runs[0] / name / "completions.jsonl").read_text().splitlines()}
+        for name in ("sample", "sample_2")
+    )
+    assert len(first) == len(second) == 3
+    assert not first & second
+    of_pairs = (runs[0] / "reward_model_2" / "scores.json").read_text()
+    assert all(f'"{task}"' in of_pairs for task in first | second)
+    evaluated = json.loads((runs[0] / "evaluate" / "manifest.json").read_text())["inputs"]
+    assert "rl_2/policy" in evaluated
+    assert "rl/policy" not in evaluated
+    report = json.loads((runs[0] / "report" / "report.json").read_text(encoding="utf-8"))
+    assert [line["step"] for line in report["curves"]["rl"]] == [1, 2, 3, 4]
+    assert report["stages"]["reward_model_2"]["members"] == 2
+    assert "sample_2: done before" in kohai_messages("sample", *SMOKE, *more, "--set", f"run={runs[0]}")
+
+
+def kohai_messages(*arguments: str) -> str:
+    """What a command says beside its output, after it ended well."""
+    done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr

@@ -16,10 +16,19 @@ from kohai.judge.hacks import hacks
 from kohai.models import adapters
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review, review_group
-from kohai.models.reward import RewardHead, findings_of, load_head, save_head, score_programs
-from kohai.records import Execution, Feedback, Task, Verdict
-from kohai.stages import reward_model
-from kohai.stages.reward_model import first_read, rewards_of_hacks
+from kohai.models.reward import (
+    Read,
+    RewardHead,
+    RewardModel,
+    averaged,
+    findings_of,
+    load_head,
+    save_head,
+    stacked,
+)
+from kohai.models.reward_training import Material, read
+from kohai.records import Execution, Feedback, Preference, Task, Verdict
+from kohai.stages.reward_model import calibrated, liking_length, rewards_of_hacks, turned_round
 from kohai.verify import CRITERIA
 from kohai.workspace import Workspace
 
@@ -32,8 +41,14 @@ def trained_head() -> RewardHead:
     head = RewardHead()
     with torch.no_grad():
         head.scale.fill_(2.0)
-        head.weights.copy_(torch.tensor([1.0, -2.0, 0.5, 0.0, 0.0, 3.0, 0.0]))
+        head.weights.copy_(torch.tensor([[1.0, -2.0, 0.5, 0.0, 0.0, 3.0, 0.0]]))
     return head
+
+
+def scored(base, head, codes, findings=FINDINGS):
+    """Rewards of programs that should say hi, by the bare base."""
+    programs = [Read("Say hi", code, found) for code, found in zip(codes, findings, strict=True)]
+    return RewardModel(base, base.model, head).score(programs)
 
 
 def test_head():
@@ -45,7 +60,7 @@ def test_head():
     assert RewardHead()(logprobs, findings).tolist() == [-1.0, -2.0]
     head = trained_head()
     assert head(logprobs, findings).tolist() == [0.5, -5.0]
-    head.mean.fill_(-0.5)
+    head.means.fill_(-0.5)
     head.deviation.fill_(2.0)
     assert head(logprobs, findings).tolist() == [0.5, -2.25]
 
@@ -70,8 +85,8 @@ def test_fit_is_the_least_loss():
     findings = torch.tensor([[1.0, 1, 1, 0, 0, 0, 0], [1.0, 1, -1, 0, 0, 0, 0]])
     head = RewardHead()
     head.fit(torch.zeros(2), findings, [(0, 1, 0.0, 1.0)] * 3 + [(1, 0, 0.0, 1.0)])
-    assert float(head.weights.detach()[2]) == pytest.approx(math.log(3) / 2, abs=0.02)
-    others = [float(head.scale.detach()), *head.weights.detach()[[0, 1, 3, 4, 5, 6]].tolist()]
+    assert float(head.weights.detach()[0, 2]) == pytest.approx(math.log(3) / 2, abs=0.02)
+    others = [float(head.scale.detach()), *head.weights.detach()[0, [0, 1, 3, 4, 5, 6]].tolist()]
     assert others == pytest.approx([0.0] * 7, abs=1e-6)
 
 
@@ -81,14 +96,14 @@ def test_fit_wants_its_margin():
     heads = [RewardHead(), RewardHead()]
     for head, margin in zip(heads, (0.0, 1.0), strict=True):
         head.fit(torch.zeros(2), findings, [(0, 1, margin, 1.0)] * 4 + [(1, 0, margin, 1.0)])
-    small, large = (float((head.weights @ (findings[0] - findings[1])).detach()) for head in heads)
+    small, large = (float((head.weights[0] @ (findings[0] - findings[1])).detach()) for head in heads)
     assert 0 < small < large
 
 
 def test_it_starts_as_the_reviewer():
     """An untrained head gives the reviewer's score of each pair."""
     base = tiny_base()
-    found = score_programs(base, base.model, RewardHead(), "Say hi", CODES, FINDINGS)
+    found = scored(base, RewardHead(), CODES)
     assert found == pytest.approx(review(base, base.model, [("Say hi", code) for code in CODES]), abs=1e-5)
     assert len({round(reward, 4) for reward in found}) == 3
 
@@ -97,7 +112,7 @@ def test_scores_of_programs():
     """Each reward is the head's of the instruction's mean log-probability, computed on its own, and the findings."""
     base = tiny_base()
     head = trained_head()
-    found = score_programs(base, base.model, head, "Say hi", CODES, FINDINGS)
+    found = scored(base, head, CODES)
     for reward, code, findings in zip(found, CODES, FINDINGS, strict=True):
         prompt, answers = review_group(base, "Say hi", code)
         with torch.no_grad():
@@ -115,9 +130,11 @@ def test_the_reviewers_scores_are_taken_where_it_was_asked(tmp_path, reviews):
     workspace = Workspace(tmp_path)
     if reviews is not None:
         workspace.write_json("feedback/reviews.json", reviews)
-    found = first_read(workspace, base, model, {"t": "Say hi"}, {"t": CODES})
-    expected = reviews["t"] if reviews else review(base, base.model, [("Say hi", code) for code in CODES])
-    assert found["t"].tolist() == pytest.approx(expected, abs=1e-5)
+    material = Material({"t": "Say hi"}, {"t": CODES}, {}, {}, ["t"])
+    expected = review(base, base.model, [("Say hi", code) for code in CODES])
+    for is_trained, wanted in ((False, reviews["t"] if reviews else expected), (True, expected)):
+        found = read(RewardModel(base, model, RewardHead()), workspace, material, is_trained)
+        assert found["t"][0].tolist() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_comments_do_not_pay():
@@ -128,7 +145,7 @@ def test_comments_do_not_pay():
     hook = base.model.base_model.register_forward_pre_hook(
         lambda _module, _arguments, named: rows.append(len(named["kohai_row"].groups)), with_kwargs=True
     )
-    plain, quoting = score_programs(base, base.model, trained_head(), "Say hi", codes, FINDINGS[:1] * 2)
+    plain, quoting = scored(base, trained_head(), codes, FINDINGS[:1] * 2)
     hook.remove()
     assert plain == quoting
     assert rows == [1]
@@ -151,7 +168,7 @@ def test_gradients_reach_adapter_and_head():
 def saved(tmp_path: Path) -> Path:
     """The file of a saved head."""
     head = trained_head()
-    head.mean.fill_(0.25)
+    head.means.fill_(0.25)
     head.deviation.fill_(4.0)
     save_head(head, tmp_path / "reward_model" / "head.safetensors")
     return tmp_path / "reward_model" / "head.safetensors"
@@ -161,7 +178,7 @@ def test_save_and_load(saved):
     """Weights, mean and deviation come back; nothing else is written."""
     head = load_head(tiny_base(), saved)
     assert torch.equal(head.weights, trained_head().weights)
-    assert (head.scale.item(), head.mean.item(), head.deviation.item()) == (2.0, 0.25, 4.0)
+    assert (head.scale.item(), head.means.item(), head.deviation.item()) == (2.0, 0.25, 4.0)
     assert not head.training
     assert [path.name for path in saved.parent.iterdir()] == ["head.safetensors"]
 
@@ -183,15 +200,11 @@ def test_damaged_head(saved, damage):
         load_head(tiny_base(), saved)
 
 
-def test_what_hacks_do_to_the_reward(monkeypatch):
+def test_what_hacks_do_to_the_reward():
     """A reward of one point a line: longer hacks pay, nothing and the empty answer cost; a task without a program that
     ran is left out, as are tasks beyond the number.
     """
-    base = tiny_base()
-    model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
-    monkeypatch.setattr(
-        reward_model, "score_programs", lambda *given: [float(len(code.splitlines())) for code in given[4]]
-    )
+    by_lines = SimpleNamespace(score=lambda programs: [float(len(one.code.splitlines())) for one in programs])
     needed = {"run": "r", "package": {"path": "p"}, "tasks": {"folder": "t"}}
     config = parse_config(needed | {"reward_model": {"n_hacked": 2}})
     tasks = {name: Task(name, f"Say {name}") for name in "abcd"}
@@ -199,7 +212,7 @@ def test_what_hacks_do_to_the_reward(monkeypatch):
     kinds = {"a": Execution("ok", "none"), "b": Execution("runtime_error", "program")}
     feedback = [Feedback(name, 0, 0.5, (), kinds.get(name, kinds["a"])) for name in "abcd"]
     checks = SimpleNamespace(check=lambda *_: [], docs=dict.fromkeys("abcd", "say(name): Says it."))
-    found = rewards_of_hacks(config, base, model, RewardHead(), tasks, codes, feedback, checks)
+    found = rewards_of_hacks(config, by_lines, tasks, codes, feedback, checks)
     assert found["hacks"]["comment_stuffing"] == {"difference": 3.0, "low": 3.0, "high": 3.0, "n": 2}
     assert found["hacks"]["empty_answer"]["difference"] == -1.0
     assert found["hacks"]["nothing_done"]["difference"] == 0.0
@@ -217,3 +230,81 @@ def test_hacked_programs():
     assert "Print 'one' now" in found["comment_stuffing"]
     assert "print(x): Prints." in found["copied_docs"]
     assert "except Exception" in found["swallowed_exceptions"]
+
+
+def test_an_ensemble_pays_less_for_what_its_members_disagree_on():
+    """Scales 1 and 3, log-probabilities -1 and -2: raw -1, -2 and -3, -6. Mean -2, -4, spread 1, 2; half of it is taken
+    off. Standardised, each member's mean is 0: 0.5, -0.5 and 1.5, -1.5, mean 1, -1, spread 0.5, 0.5, so 0.75, -1.25.
+    """
+    heads = [RewardHead(), RewardHead()]
+    with torch.no_grad():
+        heads[1].scale.fill_(3.0)
+    whole, logprobs, findings = stacked(heads, risk=0.5), torch.tensor([[-1.0, -2.0]]), torch.zeros(2, len(CRITERIA))
+    assert whole(logprobs, findings).tolist() == [-2.5, -5.0]
+    assert whole(logprobs.expand(2, 2), findings).tolist() == [-2.5, -5.0]
+    assert averaged(heads)(logprobs, findings).tolist() == [-2.0, -4.0]
+    whole.standardise(logprobs, findings)
+    assert whole(logprobs, findings).tolist() == [0.75, -1.25]
+    whole.cool(2.0)
+    assert whole(logprobs, findings).tolist() == [0.75, -1.25]
+    assert (whole.deviation.item(), whole.scale.tolist()) == (0.5, [0.5, 1.5])
+
+
+def test_each_member_is_asked(tmp_path):
+    """Two adapters: the reward of each program is that of both readings; files bring the same model back."""
+    base = tiny_base()
+    model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
+    model = adapters.add(base, model, "reward_2", LoraConfig(r=2, alpha=4.0))
+    with torch.no_grad():
+        for weight in adapters.parameters(model, "reward_2"):
+            weight.normal_(0.0, 0.3)
+    both = RewardModel(base, model, stacked([trained_head(), RewardHead()], risk=1.0), ["reward", "reward_2"])
+    pairs = [("Say hi", code) for code in CODES]
+    read_by = both.read(pairs)
+    assert read_by[0].tolist() == pytest.approx(review(base, tiny_base().model, pairs), abs=1e-5)
+    assert (read_by[0] - read_by[1]).abs().min() > 1e-3
+    programs = [Read("Say hi", code, found) for code, found in zip(CODES, FINDINGS, strict=True)]
+    rewards = both.score(programs)
+    assert rewards == pytest.approx(both.head(read_by, torch.tensor(FINDINGS)).tolist())
+    workspace = Workspace(tmp_path)
+    for name, folder in (("reward", "adapter"), ("reward_2", "adapter_2")):
+        adapters.save(model, name, workspace.path("reward_model", folder))
+    save_head(both.head, workspace.path("reward_model", "head.safetensors"))
+    again = tiny_base()
+    assert RewardModel.load(again, again.model, workspace).score(programs) == pytest.approx(rewards, abs=1e-5)
+
+
+def test_members_see_draws_of_their_own():
+    """One member learns from all tasks; of several each draws as many, with replacement, and always the same ones."""
+    material = Material({}, {}, {}, {}, list("abcdefgh"))
+    assert material.drawn(0, 1, seed=7) == list("abcdefgh")
+    first, second = (material.drawn(member, 2, seed=7) for member in (0, 1))
+    assert len(first) == len(second) == 8
+    assert first != second
+    assert len(set(first)) < 8
+    assert material.drawn(0, 2, seed=7) == first
+
+
+def test_noise_for_experiments():
+    """A share of the pairs is turned round; a judge that likes length adds its bias for each doubling."""
+    pairs = {"a": [Preference("a", 0, 1, 0.5)] * 400, "b": [Preference("b", 0, 1, 0.5)]}
+    turned = turned_round(pairs, ["a"], 0.25, seed=3)
+    assert set(turned) == {"a"}
+    assert 70 <= sum(p.chosen == 1 for p in turned["a"]) <= 130
+    assert turned_round(pairs, ["a"], 0.0, seed=3)["a"] == pairs["a"]
+    feedback = [Feedback("a", 0, 0.5, ()), Feedback("a", 1, None, ())]
+    biased = liking_length(feedback, {("a", 0): "x = 100", ("a", 1): ""}, 0.25)
+    assert [item.score for item in biased] == [1.25, None]
+    assert liking_length(feedback, {}, 0.0) is feedback
+
+
+def test_the_temperature_says_how_sure_it_is():
+    """Apart by 4 log-odds (a reward of 2, deviation 2), right in three of four: sigmoid(4 / T) = 0.75 = T of 3.64,
+    and 3.9 as the labels are drawn in: (24 + 1) / (32 + 2) are right.
+    """
+    pairs = [Preference("a", 0, 1, 0.5)] * 24 + [Preference("a", 1, 0, 0.5)] * 8
+    found = calibrated(pairs, {"a": [1.0, -1.0]}, 2.0)
+    assert found.temperature == pytest.approx(4 / math.log(25 / 9), abs=1e-3)
+    assert found.log_loss_without == pytest.approx((24 * math.log1p(math.exp(-4)) + 8 * math.log1p(math.exp(4))) / 32)
+    assert found.log_loss < found.log_loss_without
+    assert calibrated([], {}, 2.0).temperature == 1.0

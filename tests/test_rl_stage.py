@@ -8,11 +8,12 @@ from tiny_models import plain_logprobs, tiny_base
 
 from kohai.config import RlConfig, parse_config
 from kohai.errors import UnscoredError
+from kohai.judge.verifiers import Verifier, verified, verifiers
 from kohai.models import rl
 from kohai.models.losses import KlController
 from kohai.models.ppo import ValueHead
 from kohai.models.reward import RewardHead
-from kohai.records import Execution, Task, Verdict
+from kohai.records import Execution, Feedback, Task, Verdict
 from kohai.workspace import Workspace
 
 STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0, n_learned=None)
@@ -26,8 +27,9 @@ def trainer_of(drawn, settings=STEP):
         config=SimpleNamespace(rl=settings),
         base=tiny_base(),
         prompts={one.task_id: "Say hi" for one in drawn},
-        reward_head=head,
+        reward_model=SimpleNamespace(head=head),
         sampled=drawn,
+        workspace=Workspace("r"),
     )
 
 
@@ -124,8 +126,10 @@ def test_a_program_passes_the_gates_only_if_it_ran():
         base=base,
         model=base.model,
         tasks={"one": Task("one", "Say hi")},
-        checks=SimpleNamespace(check=lambda code, _task: verdicts[code == fails]),
+        checks=SimpleNamespace(check=lambda code, _task: list(verdicts[code == fails])),
         config=SimpleNamespace(rl=STEP),
+        reward_model=SimpleNamespace(score=lambda programs: [] if not programs else None),
+        verifiers={},
     )
     rewards, passes = rl.score(trainer, [drawn])
     assert passes == [[True, False, None, False, False]]
@@ -240,10 +244,72 @@ def test_execution_alone_as_reward():
     """Of programs that pass all earn alike, and the others the floor; the reward model is not asked."""
     base = tiny_base()
     drawn = drawn_of("one", 3)
-    drawn.rewards = [5.0, -5.0, 7.0]
     drawn.executions = [Execution("ok", "none"), Execution("ok", "none"), Execution("runtime_error", "program")]
     trainer = SimpleNamespace(
         config=SimpleNamespace(rl=RlConfig(reward="execution", gates=("runs",), gate_floor=-2.0)),
-        base=base, model=base.model, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []),
+        base=base, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []), verifiers={},
     )  # fmt: skip
     assert rl.score(trainer, [drawn]) == ([[0.0, 0.0, -2.0]], [[True, True, False]])
+
+
+def test_unreliable_rewards_are_not_learned_from(monkeypatch):
+    """The best passing completion whose reward lies outside the band is learned from; inside, it is a rival still."""
+    drawn = [drawn_of("one", 3)]
+    drawn[0].rewards = [1.0, 0.0, -1.0]
+    monkeypatch.setattr(rl, "score", lambda _trainer, drawn: ([one.rewards for one in drawn], [[True] * 3]))
+    settings = STEP.model_copy(update={"n_learned": 1})
+    whole = rl.collect(trainer_of(drawn, settings), 0)[0][0]
+    rest = rl.collect(trainer_of(drawn, settings.model_copy(update={"dropped_band": (0.5, 1.5)})), 0)[0][0]
+    assert (whole.completions, rest.completions) == ([[50]], [[51]])
+    assert rest.scores.tolist() == [1.0]  # it beats one and loses to one
+
+
+def test_later_rounds_know_the_reference_apart_from_the_sampler(monkeypatch):
+    """In the second round the policy sampled: what the reference gives its tokens is computed."""
+    drawn = [drawn_of("one", 2)]
+    monkeypatch.setattr(rl, "score", lambda *_: ([[1.0, 0.0]], [[True, True]]))
+    monkeypatch.setattr(rl, "reference_logprobs", lambda _trainer, groups: [[[-9.0]] for _ in groups])
+    trainer = trainer_of(drawn, STEP.model_copy(update={"n_learned": 1}))
+    trainer.workspace = Workspace("r", 2)
+    rollout = rl.collect(trainer, 0)[0][0]
+    assert (rollout.reference_logprobs, rollout.is_from_reference) == ([[-9.0]], False)
+
+
+def judged(answer, execution, criterion="arguments_bind"):
+    """A completion on which the static check said something, and what became of it."""
+    return Feedback("t", 0, 0.5, (Verdict(criterion, answer, "static"),), execution)
+
+
+def test_verifiers_are_corrected_for_their_errors():
+    """Of 20 that ran 4 were told no; of 25 whose arguments did not bind 10 were told yes; one no_network tells nothing.
+
+    A yes is then worth (1 - 0.4) / 0.4 = 1.5 and a no (0 - 0.4) / 0.4 = -1: over what is right 0.8 * 1.5 - 0.2 = 1,
+    over what is wrong 0.4 * 1.5 - 0.6 = 0. With too few cases a check is taken at its word.
+    """
+    ran, failed = Execution("ok", "none"), Execution("bad_arguments", "program")
+    feedback = (
+        [judged("yes", ran)] * 16 + [judged("no", ran)] * 4 + [judged("no", Execution("no_network", "environment"))]
+    )
+    feedback += [judged("yes", failed)] * 10 + [judged("no", failed)] * 15 + [judged("unscored", failed)] * 9
+    found = verifiers({"arguments_bind": 2.0, "parses": 1.0}, feedback)
+    assert found == {"arguments_bind": Verifier(2.0, 0.4, 0.2), "parses": Verifier(1.0)}
+    assert [found["arguments_bind"].corrected(is_yes) for is_yes in (True, False)] == pytest.approx([1.5, -1.0])
+    assert Verifier(1.0, 0.5, 0.45).corrected(True) is None
+    yes, no = Verdict("arguments_bind", "yes", "static"), Verdict("parses", "no", "static")
+    assert verified([yes, no, Verdict("covers", "no", "static")], found) == pytest.approx(2 * 1.5 + 0)
+    unscored = Verdict("parses", "unscored", "static")
+    assert verified([yes, unscored], found) == pytest.approx(3 * 1.5)
+    assert verified([unscored], found) == 0.0
+
+
+def test_verifiers_add_to_the_reward():
+    """Two of the same reward: what runs earns its part more, before the gates."""
+    drawn = drawn_of("one", 2)
+    drawn.rewards = [1.0, 1.0]
+    drawn.executions = [Execution("ok", "none"), Execution("runtime_error", "program")]
+    trainer = SimpleNamespace(
+        config=SimpleNamespace(rl=RlConfig(gates=("parses",))), base=tiny_base(), tasks={"one": Task("one", "Do it")},
+        checks=SimpleNamespace(check=lambda *_: []), reward_model=SimpleNamespace(score=lambda _: []),
+        verifiers={"runs": Verifier(0.5)},
+    )  # fmt: skip
+    assert rl.score(trainer, [drawn]) == ([[1.5, 1.0]], [[True, True]])

@@ -267,3 +267,20 @@ def test_digests(tmp_path):
     assert digest_path(folder) == before
     (folder / "a.py").rename(folder / "b.py")
     assert digest_path(folder) != before
+
+
+def test_rounds(tmp_path):
+    """The first round's folders have the stages' names, later ones' end in the round; other stages have one folder."""
+    workspace = Workspace(tmp_path)
+    second = workspace.of_round(2)
+    for one in second.rounds:
+        one.write_json("sample/tokens.json", [one.round])
+        one.write_json("prepare/docs.json", [one.round])
+    assert [workspace.path("sample_2/tokens.json").exists(), second.read_json("sample/tokens.json")] == [True, [2]]
+    assert workspace.read_json("sample/tokens.json") == [1]
+    assert workspace.read_json("prepare/docs.json") == [2]
+    assert workspace.newest_policy == tmp_path / "sft" / "adapter"
+    assert second.newest_policy == tmp_path / "rl" / "policy"
+    assert workspace.of_round(3).newest_policy == tmp_path / "rl_2" / "policy"
+    with pytest.raises(WorkspaceError, match=r"rl_2/policy.json is not there yet; `kohai rl CONFIG`"):
+        second.read_json("rl/policy.json")

@@ -294,6 +294,27 @@ class RewardModelConfig(_Section):
         description="Learn from the judge bench's programs too: each reference against its mutants that are wrong.",
     )
     held_out: Share = Field(0.15, description="Share of the tasks kept for the report.")
+    members: Positive = Field(
+        1, description="Reward models, each of its own draw of the tasks with replacement; 1 = one, of all tasks."
+    )
+    combine: Literal["ensemble", "average"] = Field(
+        "ensemble",
+        description="Of several members: each is asked (arXiv 2310.02743), or their weights are averaged into one "
+        "(arXiv 2401.12187), which costs no more than one.",
+    )
+    risk: Annotated[float, Field(ge=0.0)] = Field(
+        0.5,
+        description="An ensemble's reward is its members' mean less so many of their standard deviations: the more, "
+        "the less is what they disagree on worth.",
+    )
+    flipped: Share = Field(
+        0.0, description="For experiments: share of the sampled preferences to learn from that are turned round."
+    )
+    length_bias: float = Field(
+        0.0,
+        description="For experiments: a judge that likes length. Added to a completion's score for each doubling of "
+        "its code.",
+    )
     n_hacked: Natural = Field(
         16, description="Honest programs that are hacked in nine ways, to see whether the reward model pays for it."
     )
@@ -344,6 +365,16 @@ class RlConfig(_Section):
         description="So many of a task's completions that pass are learned from, the best rewarded (the best-of-n "
         "filter of PF-PPO, arXiv 2409.06957); null = all.",
     )
+    verifiers: dict[Gate, Above0] = Field(
+        {},
+        description="Checks that are parts of the reward, `runs` among them, and what a yes adds in the reward model's "
+        "units, corrected for how often the check errs on the judged completions (docs/algorithms.md).",
+    )
+    dropped_band: tuple[float, float] | None = Field(
+        None,
+        description="From and to: completions with a reward of the reward model in between are not learned from, "
+        "where it is known to be unreliable there (PF-PPO; `bands` in the reward model's report).",
+    )
     gate_floor: float = Field(-2.0, description="The most that a gated completion earns, in the reward model's units.")
     baseline_shift: Annotated[float, Field(ge=0.0)] = Field(
         1.0,
@@ -384,6 +415,12 @@ class Config(_Section):
 
     run: Path = Field(description="The run's folder.")
     seed: int = Field(7, description="Of everything that is drawn.")
+    rounds: Positive = Field(
+        1,
+        description="Times that completions are sampled from the policy as it is then, judged, and added to the "
+        "preferences; that the reward model is fitted to all of them; and that RL goes on. Each round takes the next "
+        "`tasks.n_sampled` practice tasks.",
+    )
     package: PackageConfig
     tasks: TasksConfig
     prompt: PromptConfig = PromptConfig()

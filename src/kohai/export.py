@@ -41,10 +41,12 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Pat
     if to.exists():
         raise UserError(f"{to} is there already; give another folder")
     stage, name = ADAPTERS[arm] or ("", "")
-    workspace = Workspace(run)
-    if workspace.manifest(stage) is None:
-        raise UserError(f"{run}: the stage {stage} has not run, so the arm {arm} has no weights")
-    config = parse_config(read_yaml(run / "config.yaml", UserError, "a run"), str(run / "config.yaml"))
+    settings = run / "config.yaml"
+    config = parse_config(read_yaml(settings, UserError, "a run"), str(settings)) if settings.exists() else None
+    workspace = Workspace(run, config.rounds if config is not None else 1)
+    if config is None or workspace.manifest(stage) is None:
+        missing = workspace.folder_of(stage)
+        raise UserError(f"{run}: the stage {missing} has not run, so the arm {arm} has no weights")
     base = load_base(config.model)
     model = adapters.load(base, base.model, arm, workspace.path(stage, name))
     with writing(to) as folder:

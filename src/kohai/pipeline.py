@@ -1,7 +1,8 @@
 """The way of the data: API docs -> tasks -> SFT -> samples -> feedback -> reward model -> RL -> evaluation -> report.
 
 Read this first. Each stage reads artifacts of earlier ones from the run's folder and writes its own; a stage whose
-manifest matches its settings and inputs is skipped, so the same command continues a stopped run.
+manifest matches its settings and inputs is skipped, so the same command continues a stopped run. With `rounds` above 1
+the stages of `ROUNDED` come again, each time from the policy that the round before left.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from kohai import progress, report
 from kohai.config import Config, to_yaml
 from kohai.errors import UserError
-from kohai.workspace import Workspace, run_stage
+from kohai.workspace import ROUNDED, Workspace, run_stage
 
 STAGES = (
     "prepare",  # read the package statically, load the tasks, write a prompt for each
@@ -32,14 +33,14 @@ STAGES = (
     "report",  # table, page, JSON
 )
 
-BASELINES = ("rejection_sft", "dpo", "rl_execution")  # run where `evaluate.arms` names them
+BASELINES = ("rejection_sft", "dpo", "rl_execution")  # run where `evaluate.arms` names them, on the first round's data
 
 
 def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
     """Runs the stages in order, all of them by default.
 
     Returns:
-        Each stage's report by its name.
+        Each stage's report by its folder's name.
 
     Raises:
         UserError: an unknown stage, or anything that the user can mend; see `kohai.errors`.
@@ -52,19 +53,33 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
     reports: dict[str, Any] = {}
     with workspace.lock():
         workspace.write_text("config.yaml", to_yaml(config))
-        for name in wanted:
+        for name, number in planned(config, stages):
             if stages is None and name in BASELINES and name not in config.evaluate.arms:
                 continue
+            if number > 1 and workspace.of_round(number - 1).manifest("rl") is None:
+                continue  # one stage is asked for, and its round is not there yet
             if name == "report":
                 paths = report.write(workspace)
                 reports[name] = {"page": str(paths.page), "data": str(paths.data), "table": str(paths.table)}
                 continue
             stage = importlib.import_module(f"kohai.stages.{name}")
-            settings, inputs = stage.depends(config, workspace)
-            manifest, skipped = run_stage(workspace, name, settings, inputs, partial(stage.run, config, workspace))
-            reports[name] = manifest["report"]
-            progress.say(f"{name}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
+            in_round = workspace.of_round(number)
+            settings, inputs = stage.depends(config, in_round)
+            manifest, skipped = run_stage(in_round, name, settings, inputs, partial(stage.run, config, in_round))
+            folder = in_round.folder_of(name)
+            reports[folder] = manifest["report"]
+            progress.say(f"{folder}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
     return reports
+
+
+def planned(config: Config, stages: Sequence[str] | None) -> list[tuple[str, int]]:
+    """Stages and their rounds, in order. Of a stage that is asked for by name, all rounds."""
+    later = range(2, config.rounds + 1)
+    if stages is not None:
+        return [(name, number) for name in stages for number in (1, *(later if name in ROUNDED else ()))]
+    end = STAGES.index("rl") + 1
+    again = [(name, number) for number in later for name in ROUNDED]
+    return [*((name, 1) for name in STAGES[:end]), *again, *((name, 1) for name in STAGES[end:])]
 
 
 def dry_run(config: Config) -> dict[str, Any]:
@@ -92,4 +107,4 @@ def export_preferences(config: Config, folder: Path) -> int:
     """
     from kohai.stages import reward_model
 
-    return reward_model.export_preferences(Workspace(config.run), folder)
+    return reward_model.export_preferences(Workspace(config.run, config.rounds), folder)

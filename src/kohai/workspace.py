@@ -4,6 +4,7 @@
     RUN/STAGE/progress.json    written first: what the half-made stage is a half of
     RUN/STAGE/...              a stage's artifacts, each written to a temporary name and renamed
     RUN/STAGE/manifest.json    written last: digests of settings and inputs, report, versions, seconds, peak memory
+    RUN/STAGE_2/...            the same of a stage in the second round, and so on
 
 A stage whose manifest matches its configuration and inputs is skipped; a killed run goes on where it stopped. Leaves
 out locking between machines: one run folder belongs to one process (a lock file says so).
@@ -31,23 +32,47 @@ from kohai import records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
 
 FORMAT = 1
+ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
 FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run's folder; see the module's docstring for its layout."""
+    """One run's folder in one of its rounds; see the module's docstring for its layout.
+
+    The names of artifacts are the same in each round: from the second on, those of `ROUNDED` lie in folders of its own.
+    """
 
     root: Path
+    round: int = 1
 
     def path(self, *parts: str) -> Path:
         """A path inside the run's folder."""
-        return self.root.joinpath(*parts)
+        stage, *rest = "/".join(parts).split("/", 1)
+        return self.root.joinpath(self.folder_of(stage), *rest)
+
+    def folder_of(self, stage: str) -> str:
+        """The name of a stage's folder."""
+        return f"{stage}_{self.round}" if self.round > 1 and stage in ROUNDED else stage
+
+    def of_round(self, number: int) -> Workspace:
+        """The same run in another round."""
+        return Workspace(self.root, number)
+
+    @property
+    def rounds(self) -> list[Workspace]:
+        """All rounds up to this one."""
+        return [self.of_round(number) for number in range(1, self.round + 1)]
+
+    @property
+    def newest_policy(self) -> Path:
+        """The adapter that this round samples from and RL goes on from: the last round's policy, at first SFT's."""
+        return self.of_round(self.round - 1).path("rl", "policy") if self.round > 1 else self.path("sft", "adapter")
 
     def write_text(self, name: str, text: str) -> Path:
         """Writes a whole file or none; its folder is made."""
-        path = self.root / name
+        path = self.path(name)
         with writing(path) as temporary:
             temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # half a surrogate pair is data too
         return path
@@ -69,14 +94,14 @@ class Workspace:
         try:
             return json.loads(self._read(name))
         except ValueError as error:
-            raise WorkspaceError(f"{self.root / name}: not JSON ({error}); {self._remedy(name)}") from None
+            raise WorkspaceError(f"{self.path(name)}: not JSON ({error}); {self._remedy(name)}") from None
 
     def read_records(self, kind: type[Record], name: str) -> list[Record]:
         """The records of an artifact."""
-        return records.read_lines(kind, self._read(name).split("\n"), str(self.root / name))
+        return records.read_lines(kind, self._read(name).split("\n"), str(self.path(name)))
 
     def _read(self, name: str) -> str:
-        path = self.root / name
+        path = self.path(name)
         try:
             return path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -86,11 +111,11 @@ class Workspace:
             ) from None
 
     def _remedy(self, name: str) -> str:
-        return f"delete {self.root / name.split('/')[0]} and run the same command again"
+        return f"delete {self.path(name.split('/')[0])} and run the same command again"
 
     def manifest(self, stage: str) -> dict[str, Any] | None:
         """A finished stage's manifest, or None."""
-        path = self.root / stage / "manifest.json"
+        path = self.path(stage, "manifest.json")
         if not path.exists():
             return None
         manifest = self.read_json(f"{stage}/manifest.json")

@@ -15,6 +15,7 @@ from kohai.metrics.intervals import (
     wilson,
 )
 from kohai.metrics.ranking import auc, pearson, spearman
+from kohai.metrics.temperature import log_loss, temperature
 
 __all__ = [
     "Difference",
@@ -33,9 +34,11 @@ __all__ = [
     "hallucinated_api",
     "interval_of",
     "kappa",
+    "log_loss",
     "paired_bootstrap",
     "pearson",
     "pooled_difference",
     "spearman",
+    "temperature",
     "wilson",
 ]

@@ -1,57 +1,74 @@
-"""The reward model: an adapter and a small head on the base that score a program for an instruction (Bradley-Terry).
+"""The reward model: adapters and a small head on the base that score a program for an instruction (Bradley-Terry).
 
 It reads as the reviewer does, the program first and then the instruction, starts from the reviewer's adapter, and is
 told what the static checks found:
 
-    reward = scale * (mean log-probability of the instruction's tokens) + w . findings
+    raw = scale * (mean log-probability of the instruction's tokens) + w . findings
 
 With scale 1 and w = 0, as it starts, that is the reviewer's score. The preferences know of execution, too: they set
 scale and w first (a convex problem), then move the adapter. Comments and unused strings are stripped, so they cannot
-pay. Rewards are standardised by the mean and deviation they had on the training completions.
+pay. Several members disagree where they do not know: the reward is their mean less `risk` times their spread (Coste et
+al., arXiv 2310.02743), in standard deviations of what it was on the training completions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kohai.errors import DataError
+from kohai.models import adapters
 from kohai.models.base import Base
 from kohai.models.losses import bradley_terry
 from kohai.models.reviewer import review
 from kohai.records import Verdict
 from kohai.verify import CRITERIA
-from kohai.workspace import writing
+from kohai.workspace import Workspace, writing
 
 RIDGE = 1e-3  # on the head's weights, so that a check that no preference turns on gets none
+HEAD = "head.safetensors"
+
+
+class Read(NamedTuple):
+    """A program for an instruction, and what the static checks found of it, (F,) as `findings_of` gives it."""
+
+    instruction: str
+    code: str
+    findings: Sequence[float]
 
 
 class RewardHead(torch.nn.Module):
-    """Mean log-probabilities (S,) and findings (S, F) -> rewards (S,).
+    """K members' mean log-probabilities (K, S), or (1, S) where one adapter serves all, and findings (S, F) -> (S,).
 
-    `mean` and `deviation` standardise the rewards; they are set after training.
+    `means` (K,) and `deviation` standardise; they are set after training. `risk` is the weight of the members' spread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, members: int = 1) -> None:
         super().__init__()
-        self.scale = torch.nn.Parameter(torch.ones(()))
-        self.weights = torch.nn.Parameter(torch.zeros(len(CRITERIA)))
-        self.mean = torch.nn.Buffer(torch.zeros(()))
+        self.scale = torch.nn.Parameter(torch.ones(members))
+        self.weights = torch.nn.Parameter(torch.zeros(members, len(CRITERIA)))
+        self.means = torch.nn.Buffer(torch.zeros(members))
         self.deviation = torch.nn.Buffer(torch.ones(()))
+        self.risk = torch.nn.Buffer(torch.zeros(()))
 
     def forward(self, logprobs: torch.Tensor, findings: torch.Tensor) -> torch.Tensor:
         """Rewards of completions."""
-        return (self.scale * logprobs + findings @ self.weights - self.mean) / self.deviation
+        raw = self.scale[:, None] * logprobs + self.weights @ findings.T - self.means[:, None]  # (K, S)
+        spread = raw.std(0, correction=0) if len(raw) > 1 else 0.0
+        return (raw.mean(0) - self.risk * spread) / self.deviation
 
     def fit(
         self, logprobs: torch.Tensor, findings: torch.Tensor, pairs: Sequence[tuple[int, int, float, float]]
     ) -> None:
-        """Sets scale and weights: the least Bradley-Terry loss on pairs (chosen, rejected, margin, label), ridged."""
+        """Sets the one member's scale and weights by (S,) log-probabilities and findings (S, F): the least ridged
+        Bradley-Terry loss on pairs (chosen, rejected, margin, label).
+        """
         chosen, rejected = (torch.tensor([pair[side] for pair in pairs]) for side in (0, 1))
         margin, label = (torch.tensor([pair[side] for pair in pairs], dtype=torch.float64) for side in (2, 3))
         features = torch.cat((logprobs[:, None], findings), dim=1).double().cpu()
@@ -67,29 +84,110 @@ class RewardHead(torch.nn.Module):
 
         solver.step(loss)
         with torch.no_grad():
-            self.scale.copy_(values[0])
-            self.weights.copy_(values[1:])
+            self.scale.copy_(values[:1])
+            self.weights.copy_(values[None, 1:])
+
+    @torch.no_grad()
+    def standardise(self, logprobs: torch.Tensor, findings: torch.Tensor) -> None:
+        """Makes the rewards of these completions have mean 0, each member's, and the standard deviation 1."""
+        self.means.zero_()
+        self.deviation.fill_(1.0)
+        self.means.copy_((self.scale[:, None] * logprobs + self.weights @ findings.T).mean(1))
+        self.deviation.copy_(self(logprobs, findings).std(correction=0).clamp(min=1e-3))
+
+    @torch.no_grad()
+    def cool(self, temperature: float) -> None:
+        """Divides what it says, in log-odds, by a temperature; the rewards, which are standardised, stay."""
+        for part in (self.scale, self.weights, self.means, self.deviation):
+            part.div_(temperature)
+
+
+def stacked(heads: Sequence[RewardHead], risk: float) -> RewardHead:
+    """Heads of one member each as one of all."""
+    whole = RewardHead(len(heads))
+    with torch.no_grad():
+        whole.scale.copy_(torch.cat([head.scale for head in heads]))
+        whole.weights.copy_(torch.cat([head.weights for head in heads]))
+        whole.risk.fill_(risk)
+    return whole
+
+
+def averaged(heads: Sequence[RewardHead]) -> RewardHead:
+    """Heads of one member each as one with the mean of their weights."""
+    whole = RewardHead()
+    with torch.no_grad():
+        whole.scale.copy_(torch.stack([head.scale for head in heads]).mean(0))
+        whole.weights.copy_(torch.stack([head.weights for head in heads]).mean(0))
+    return whole
+
+
+def adapter_names(count: int) -> list[str]:
+    """The roles of so many adapters, and under `adapter` in place of `reward` their folders."""
+    return ["reward", *(f"reward_{place}" for place in range(2, count + 1))]
+
+
+def folder_of(name: str) -> str:
+    """The folder of an adapter, inside the stage's."""
+    return name.replace("reward", "adapter")
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """`model` carries the adapters `names`, one a member, or one that serves all members."""
+
+    base: Base
+    model: Any
+    head: RewardHead
+    names: Sequence[str] = ("reward",)
+
+    @classmethod
+    def load(cls, base: Base, model: Any, workspace: Workspace) -> RewardModel:
+        """What the stage `reward_model` made, its adapters beside those that `model` carries.
+
+        Raises:
+            DataError: a part is missing or truncated.
+        """
+        names = adapter_names(len(adapter_folders(workspace)))
+        for name in names:
+            model = adapters.load(base, model, name, workspace.path("reward_model", folder_of(name)))
+        return cls(base, model, load_head(base, workspace.path("reward_model", HEAD)), names)
+
+    def read(self, pairs: Sequence[tuple[str, str]], on_done: Callable[[int], None] | None = None) -> torch.Tensor:
+        """(A, S): how well each (instruction, code) pair's code explains its instruction, by each of A adapters."""
+        found = []
+        for name in self.names:
+            with adapters.merged(self.model, name) as plain:
+                found.append(review(self.base, plain, pairs, on_done))
+        return torch.tensor(found, device=self.base.device)
+
+    @torch.no_grad()
+    def score(self, programs: Sequence[Read], on_done: Callable[[int], None] | None = None) -> list[float]:
+        """Rewards."""
+        if not programs:
+            return []
+        logprobs = self.read([(one.instruction, one.code) for one in programs], on_done)
+        findings = torch.tensor([list(one.findings) for one in programs], device=self.base.device)
+        values: list[float] = self.head(logprobs, findings).tolist()
+        return values
+
+
+def adapter_folders(workspace: Workspace) -> list[Path]:
+    """The adapters that the stage wrote, as they follow one another."""
+    found = [workspace.path("reward_model", "adapter")]
+    while (following := workspace.path("reward_model", f"adapter_{len(found) + 1}")).exists():
+        found.append(following)
+    return found
+
+
+def parts(workspace: Workspace) -> list[Path]:
+    """All files and folders of the reward model."""
+    return [*adapter_folders(workspace), workspace.path("reward_model", HEAD)]
 
 
 def findings_of(verdicts: Sequence[Verdict]) -> list[float]:
     """What the static checks found, (F,) in the order of `CRITERIA`: yes 1, no -1, unscored 0."""
     answers = {verdict.criterion: verdict.answer for verdict in verdicts}
     return [{"yes": 1.0, "no": -1.0}.get(answers.get(criterion, ""), 0.0) for criterion in CRITERIA]
-
-
-@torch.no_grad()
-def score_programs(
-    base: Base,
-    plain: Any,
-    head: RewardHead,
-    instruction: str,
-    codes: Sequence[str],
-    findings: Sequence[Sequence[float]],
-) -> list[float]:
-    """Rewards of programs for one instruction."""
-    logprobs = torch.tensor(review(base, plain, [(instruction, code) for code in codes]), device=base.device)
-    values: list[float] = head(logprobs, torch.tensor(findings, device=base.device)).tolist()
-    return values
 
 
 def save_head(head: RewardHead, path: Path) -> None:
@@ -104,9 +202,10 @@ def load_head(base: Base, path: Path) -> RewardHead:
     Raises:
         DataError: it is missing or truncated.
     """
-    head = RewardHead()
     try:
-        head.load_state_dict(load_file(path))
+        saved = load_file(path)
+        head = RewardHead(saved["scale"].numel() if "scale" in saved else 1)
+        head.load_state_dict(saved)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(

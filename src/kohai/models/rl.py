@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from kohai.code import extract_code
 from kohai.config import Config
 from kohai.errors import TrainingError, UnscoredError
 from kohai.judge import answer_runs
+from kohai.judge.verifiers import Verifier, verified, verifiers
 from kohai.metrics import effect_match, executability, wilson
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
@@ -34,7 +35,7 @@ from kohai.models.generate import generate
 from kohai.models.losses import KlController, leave_one_out, standardised, win_rates
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
-from kohai.models.reward import RewardHead, findings_of, load_head, score_programs
+from kohai.models.reward import Read, RewardModel, findings_of, parts
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import Pair, answer_ids
@@ -72,13 +73,15 @@ class Trainer:
     workspace: Workspace
     base: Base
     model: Any
-    reward_head: RewardHead
+    reward_model: RewardModel
     value_head: ValueHead
     kl: KlController
     prompts: Mapping[str, str]
     tasks: Mapping[str, Task]
     checks: RunChecks
     sampled: Sequence[Drawn]
+    seen: Collection[str] = ()  # tasks of which there are samples, earlier rounds' too
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
     references: Sequence[Pair] = ()  # prompt and answer of the demo tasks, where rl.ptx_coef is not 0
 
 
@@ -100,10 +103,11 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         workspace.path("sft", "adapter"),
         workspace.path("sample", "tokens.json"),
         workspace.path("feedback", "feedback.jsonl"),
-        workspace.path("reward_model", "adapter"),
-        workspace.path("reward_model", "head.safetensors"),
         workspace.path("reward_model", "scores.json"),
+        *parts(workspace),
     ]
+    if workspace.round > 1:
+        inputs.append(workspace.newest_policy)
     return settings, inputs
 
 
@@ -198,11 +202,12 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
 
 
 def start(config: Config, workspace: Workspace) -> Trainer:
-    """Loads the base once, with its roles: policy (a copy of the SFT adapter), reference, reward model, value head."""
+    """Loads the base once, with its roles: policy (a copy of the SFT adapter, or the last round's policy), reference,
+    reward model, value head.
+    """
     base = load_base(config.model)
-    model = adapters.load(base, base.model, "policy", workspace.path("sft", "adapter"), trainable=True)
+    model = adapters.load(base, base.model, "policy", workspace.newest_policy, trainable=True)
     model = adapters.load(base, model, "sft", workspace.path("sft", "adapter"))
-    model = adapters.load(base, model, "reward", workspace.path("reward_model", "adapter"))
     prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
     tasks = workspace.read_records(Task, "prepare/tasks/practice.jsonl")
     tasks += workspace.read_records(Task, "prepare/tasks/probe.jsonl")
@@ -213,7 +218,8 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         drawn.logprobs.append(row["logprobs"])
         drawn.finished.append(row["ids"][-1] in base.stop_ids)
     scores: dict[str, list[float]] = workspace.read_json("reward_model/scores.json")
-    for item in workspace.read_records(Feedback, "feedback/feedback.jsonl"):
+    feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
+    for item in feedback:
         sampled[item.task_id].rewards = scores[item.task_id]
         if item.execution is not None:
             sampled[item.task_id].executions.append(item.execution)
@@ -223,13 +229,15 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         workspace=workspace,
         base=base,
         model=model,
-        reward_head=load_head(base, workspace.path("reward_model", "head.safetensors")),
+        reward_model=RewardModel.load(base, model, workspace),
         value_head=ValueHead(base.model.config.hidden_size, config.seed).to(base.device),
         kl=KlController(config.rl.kl_coef, config.rl.kl_target),
         prompts=prompts,
         tasks={t.id: t for t in tasks},
         checks=RunChecks.of(workspace),
         sampled=list(sampled.values()) if config.rl.reuse_samples else [],
+        seen={row["task_id"] for one in workspace.rounds for row in one.read_json("sample/tokens.json")},
+        verifiers=verifiers(config.rl.verifiers, feedback),
         references=[(base.render(prompts[t.id]), answer_ids(base, t.reference or "")) for t in wanted],
     )
 
@@ -246,22 +254,28 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     is_fresh = not drawn
     if is_fresh:
         drawn = draw(trainer, step)
+    is_from_reference = not is_fresh and trainer.workspace.round == 1
     raw, passes = score(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         known = [i for i, ok in enumerate(allowed) if ok is not None]
         passing = sorted((i for i in known if allowed[i]), key=lambda i: -scores[i])
+        if settings.dropped_band is not None and one.rewards is not None:
+            low, high = settings.dropped_band
+            passing = [i for i in passing if not low <= one.rewards[i] <= high]
         kept = passing[: settings.n_learned]
-        in_log_odds = torch.tensor([[scores[i] for i in known]]) * trainer.reward_head.deviation.cpu()
+        in_log_odds = torch.tensor([[scores[i] for i in known]]) * trainer.reward_model.head.deviation.cpu()
         earned = EARNED[settings.estimator](in_log_odds)[0, [known.index(i) for i in kept]] + settings.baseline_shift
         if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), earned))
     groups = [one for one, _ in learned]
-    references = reference_logprobs(trainer, groups) if is_fresh else [one.logprobs for one in groups]
+    references = [one.logprobs for one in groups] if is_from_reference else reference_logprobs(trainer, groups)
     rollouts = []
     for (one, earned), reference in zip(learned, references, strict=True):
         prompt = trainer.base.render(trainer.prompts[one.task_id])
-        rollouts.append(Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, earned, not is_fresh))
+        rollouts.append(
+            Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, earned, is_from_reference)
+        )
     everything = [pair for group in zip(raw, passes, strict=True) for pair in zip(*group, strict=True)]
     scored = [(value, ok) for value, ok in everything if ok is not None]
     lengths = [len(ids) for one in drawn for ids in one.completions]
@@ -281,7 +295,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
 def draw(trainer: Trainer, step: int) -> list[Drawn]:
     """Completions of the step's tasks from the policy as it is; tasks not sampled before come first."""
     settings = trainer.config.rl
-    seen = {one.task_id for one in trainer.sampled}
+    seen = trainer.seen if trainer.sampled else ()
     unseen = [t for t in trainer.tasks if trainer.tasks[t].reference is None and t not in seen and t in trainer.prompts]
     pool = unseen or sorted(seen)
     random.Random(trainer.config.seed).shuffle(pool)
@@ -326,38 +340,57 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
 
     None: it passes the static gates and the environment kept it from running, so what it is worth is not known.
     """
-    floor, gates = trainer.config.rl.gate_floor, trainer.config.rl.gates
+    settings = trainer.config.rl
+    codes_of = [[extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn]
+    verdicts_of = []
+    for one, codes in zip(drawn, codes_of, strict=True):
+        verdicts_of.append([trainer.checks.check(code, trainer.tasks[one.task_id]) for code in codes])
+    if settings.reward == "reward_model":
+        read(trainer, drawn, codes_of, verdicts_of)
+    if "runs" in settings.gates or "runs" in trainer.verifiers:
+        run(trainer, drawn, codes_of)
+        for one, verdicts in zip(drawn, verdicts_of, strict=True):
+            for found, execution in zip(verdicts, one.executions, strict=True):
+                found.append(answer_runs(execution))
     results, allowed = [], []
-    codes_of = {one.task_id: [extract_code(trainer.base.decode(ids)) for ids in one.completions] for one in drawn}
-    new = [one for one in drawn if "runs" in gates and not one.executions]
-    programs = [(code, trainer.tasks[one.task_id]) for one in new for code in codes_of[one.task_id]]
-    found_out = iter(execute(trainer.config, trainer.workspace, programs, label=None) if programs else ())
-    for one in new:
-        one.executions = [next(found_out) for _ in one.completions]
-    is_read = trainer.config.rl.reward == "reward_model" and any(one.rewards is None for one in drawn)
-    with adapters.merged(trainer.model, "reward" if is_read else None) as plain:
-        for one in drawn:
-            task = trainer.tasks[one.task_id]
-            codes = codes_of[one.task_id]
-            verdicts = [trainer.checks.check(code, task) for code in codes]
-            values = one.rewards
-            if trainer.config.rl.reward == "execution":
-                values = [0.0] * len(codes)  # the gates, of which `runs` is one, tell the rest
-            elif values is None:
-                findings = [findings_of(found) for found in verdicts]
-                values = score_programs(trainer.base, plain, trainer.reward_head, task.instruction, codes, findings)
-            if "runs" in gates:
-                ran = [answer_runs(execution) for execution in one.executions]
-                verdicts = [[*found, verdict] for found, verdict in zip(verdicts, ran, strict=True)]
-            passes = [
-                passes_gates(found, gates) if done else False
-                for done, found in zip(one.finished, verdicts, strict=True)
-            ]
-            results.append(
-                [min(value, floor) if ok is False else value for value, ok in zip(values, passes, strict=True)]
-            )
-            allowed.append(passes)
+    for one, verdicts in zip(drawn, verdicts_of, strict=True):
+        values = one.rewards or [0.0] * len(verdicts)  # by execution alone: the gates, of which `runs` is one, tell it
+        values = [value + verified(found, trainer.verifiers) for value, found in zip(values, verdicts, strict=True)]
+        passes = [
+            passes_gates(found, settings.gates) if done else False
+            for done, found in zip(one.finished, verdicts, strict=True)
+        ]
+        floor = settings.gate_floor
+        results.append([min(value, floor) if ok is False else value for value, ok in zip(values, passes, strict=True)])
+        allowed.append(passes)
     return results, allowed
+
+
+def read(
+    trainer: Trainer,
+    drawn: Sequence[Drawn],
+    codes_of: Sequence[Sequence[str]],
+    verdicts_of: Sequence[Sequence[Sequence[Verdict]]],
+) -> None:
+    """Gives each completion the reward model's reward, where its own stage has not read it already."""
+    new = [place for place, one in enumerate(drawn) if one.rewards is None]
+    programs = [
+        Read(trainer.tasks[drawn[place].task_id].instruction, code, findings_of(verdicts))
+        for place in new
+        for code, verdicts in zip(codes_of[place], verdicts_of[place], strict=True)
+    ]
+    rewards = iter(trainer.reward_model.score(programs))
+    for place in new:
+        drawn[place].rewards = [next(rewards) for _ in codes_of[place]]
+
+
+def run(trainer: Trainer, drawn: Sequence[Drawn], codes_of: Sequence[Sequence[str]]) -> None:
+    """Runs what the feedback stage has not run already."""
+    new = [place for place, one in enumerate(drawn) if not one.executions]
+    programs = [(code, trainer.tasks[drawn[place].task_id]) for place in new for code in codes_of[place]]
+    executions = iter(execute(trainer.config, trainer.workspace, programs, label=None) if programs else ())
+    for place in new:
+        drawn[place].executions = [next(executions) for _ in codes_of[place]]
 
 
 def passes_gates(verdicts: Sequence[Verdict], gates: Sequence[str]) -> bool | None:
@@ -460,11 +493,12 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
-    rewards = []
-    with adapters.merged(trainer.model, "reward") as plain:
-        for code, task in zip(codes, tasks, strict=True):
-            findings = [findings_of(trainer.checks.check(code, task))]
-            rewards += score_programs(trainer.base, plain, trainer.reward_head, task.instruction, [code], findings)
+    rewards = trainer.reward_model.score(
+        [
+            Read(task.instruction, code, findings_of(trainer.checks.check(code, task)))
+            for code, task in zip(codes, tasks, strict=True)
+        ]
+    )
     line: dict[str, Any] = {
         "step": step,
         "executability": {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n},

@@ -16,7 +16,7 @@ from kohai import machine
 from kohai.errors import WorkspaceError
 from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
-from kohai.workspace import Workspace
+from kohai.workspace import ROUNDED, Workspace
 
 STAGES = (
     "prepare",
@@ -55,14 +55,15 @@ def gather(workspace: Workspace) -> dict[str, Any]:
     """
     facts = _facts(workspace)
     by_arm = _by_arm(workspace)
+    rounds = _rounds(workspace, facts["config"])
     resamples = (facts["config"].get("evaluate") or {}).get("resamples", _RESAMPLES)
     return _report(
         facts,
         by_arm,
         _tasks(workspace, by_arm),
         paired=tables.pairs(by_arm, resamples, facts["config"].get("seed", 0)),
-        curves={name: lines for name, path in CURVES.items() if (lines := _lines(workspace, path))},
-        feedback=_feedback(_records(workspace, Feedback, "feedback/feedback.jsonl")),
+        curves={name: lines for name, path in CURVES.items() if (lines := _curve(rounds, path))},
+        feedback=_feedback([f for one in rounds for f in _records(one, Feedback, "feedback/feedback.jsonl")]),
         calibration=_json(workspace, "judges/calibration.json"),
         judge_bench=_json(workspace, "judges/bench.json"),
     )
@@ -141,7 +142,8 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
     if not workspace.root.is_dir():
         raise WorkspaceError(f"{workspace.root} does not exist; `kohai run CONFIG` makes it")
     config = _config(workspace)
-    manifests = {stage: found for stage in STAGES if (found := workspace.manifest(stage)) is not None}
+    later = [one.folder_of(stage) for one in _rounds(workspace, config)[1:] for stage in ROUNDED]
+    manifests = {stage: found for stage in [*STAGES, *later] if (found := workspace.manifest(stage)) is not None}
     references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
     return {
         "run": str(workspace.root),
@@ -156,6 +158,11 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
         "config": config,
     }
+
+
+def _rounds(workspace: Workspace, config: Mapping[str, Any]) -> list[Workspace]:
+    count = config.get("rounds", 1)
+    return workspace.of_round(count if isinstance(count, int) else 1).rounds
 
 
 def _by_arm(workspace: Workspace) -> tables.ByArm:
@@ -194,6 +201,15 @@ def _lines(workspace: Workspace, name: str) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return lines
+
+
+def _curve(rounds: Sequence[Workspace], name: str) -> list[dict[str, Any]]:
+    """A log's lines; where a stage comes again in each round, one after the other, steps counted on."""
+    found: list[dict[str, Any]] = []
+    for one in rounds if name.split("/")[0] in ROUNDED else rounds[:1]:
+        before = found[-1]["step"] if found else 0
+        found += [line | {"step": before + line["step"]} for line in _lines(one, name)]
+    return found
 
 
 def _tasks(workspace: Workspace, by_arm: tables.ByArm) -> dict[str, Task]:

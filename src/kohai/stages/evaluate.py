@@ -23,7 +23,7 @@ from kohai.metrics.rouge import rouge
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
-from kohai.models.reward import findings_of, load_head, score_programs
+from kohai.models.reward import Read, RewardModel, findings_of, parts
 from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
@@ -54,11 +54,12 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "catalog.json")]
     inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
-    folders = {parts for arm in config.evaluate.arms if (parts := ADAPTERS.get(arm, ADAPTERS["sft"])) is not None}
-    inputs += [workspace.path(*parts) for parts in sorted(folders)]
+    folders = {where for arm in config.evaluate.arms if (where := ADAPTERS.get(arm, ADAPTERS["sft"])) is not None}
+    last = workspace.of_round(config.rounds)
+    inputs += [last.path(*where) for where in sorted(folders)]
     inputs += [config.evaluate.answers[name] for name in sorted(config.evaluate.answers)]
     if "best_of_n" in config.evaluate.arms:
-        inputs += [workspace.path("reward_model", "adapter"), workspace.path("reward_model", "head.safetensors")]
+        inputs += parts(workspace)
     return settings, inputs
 
 
@@ -119,12 +120,13 @@ def answers(
 
     Made once, then read back while the weights, the settings and the tasks are the same.
     """
-    parts = ADAPTERS[arm]
+    where = ADAPTERS[arm]
+    folder = None if where is None else workspace.of_round(config.rounds).path(*where)
     settings = config.sample
     n_samples = config.evaluate.n_best if arm == "sft" and "best_of_n" in config.evaluate.arms else 0
     keys = [task.id for _, task in wanted]
     proof: dict[str, Any] = {
-        "adapter": None if parts is None else digest_path(workspace.path(*parts)),
+        "adapter": None if folder is None else digest_path(folder),
         "settings": [config.seed, settings.model_dump(mode="json"), n_samples],
         "tasks": keys,
     }
@@ -133,8 +135,8 @@ def answers(
         kept = workspace.read_json(name)
         if kept["proof"] == proof:
             return [list(group) for group in kept["codes"]]
-    model = base.model if parts is None else adapters.load(base, base.model, arm, workspace.path(*parts))
-    merged = adapters.merged(model, None if parts is None else arm)
+    model = base.model if folder is None else adapters.load(base, base.model, arm, folder)
+    merged = adapters.merged(model, None if folder is None else arm)
     with progress.bar(f"evaluate {arm}", len(texts), unit="tasks") as bar, merged as plain:
         drawn = generate(
             base,
@@ -149,7 +151,7 @@ def answers(
             keys=keys,
             on_done=lambda done: bar.advance(done - bar.done),
         )
-    if parts is not None:
+    if folder is not None:
         model.unload()
         base.model.requires_grad_(False)
     codes = [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
@@ -168,20 +170,17 @@ def favourites(
     workspace: Workspace, base: Base, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
     """Of each task's samples the one that the reward model likes best."""
-    model = adapters.load(base, base.model, "reward", workspace.path("reward_model", "adapter"))
-    head = load_head(base, workspace.path("reward_model", "head.safetensors"))
+    reward_model = RewardModel.load(base, base.model, workspace)
     checks = RunChecks.of(workspace)
-    chosen = []
-    with (
-        progress.bar("evaluate best_of_n", len(wanted), unit="tasks") as bar,
-        adapters.merged(model, "reward") as plain,
-    ):
-        for group, (_, task) in zip(groups, wanted, strict=True):
-            findings = [findings_of(checks.check(code, task)) for code in group]
-            rewards = score_programs(base, plain, head, task.instruction, group, findings)
-            chosen.append(group[max(range(len(group)), key=rewards.__getitem__)])
-            bar.advance()
-    model.unload()
+    programs = [
+        Read(task.instruction, code, findings_of(checks.check(code, task)))
+        for group, (_, task) in zip(groups, wanted, strict=True)
+        for code in group
+    ]
+    with progress.bar("evaluate best_of_n", len(programs) * len(reward_model.names), unit="programs") as bar:
+        rewards = iter(reward_model.score(programs, lambda done: bar.advance(done)))
+    chosen = [max(((next(rewards), -place, code) for place, code in enumerate(group)))[2] for group in groups]
+    reward_model.model.unload()
     base.model.requires_grad_(False)
     return chosen
 

@@ -1,15 +1,16 @@
 """reward_model: preferences from score differences within a task, then a Bradley-Terry model of them.
 
 The head is fitted first, on what the adapter it starts from and the static checks say; then adapter and head learn
-together, `epochs` times over the tasks. A step takes a few tasks, each with all its completions in one packed row; the
-loss runs over all pairs of those tasks, with the score difference as margin. Tasks held out by seed give the reported
-pair accuracy.
+together, `epochs` times over the tasks (`models/reward.py`, `models/reward_training.py`). Several members each see
+their own draw of the tasks. Tasks held out by seed give the reported accuracy and the temperature.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,42 @@ from kohai.config import Config
 from kohai.errors import TrainingError, UserError
 from kohai.judge import load_rubric, pairing
 from kohai.judge.hacks import hacks
+from kohai.judge.panel import counting
 from kohai.judge.preferences import data_sheet
-from kohai.metrics import auc, bootstrap_mean, spearman, wilson
+from kohai.judge.rubric import Rubric
+from kohai.metrics import auc, bootstrap_mean, log_loss, spearman, temperature, wilson
 from kohai.models import adapters
-from kohai.models.base import Base, load_base
-from kohai.models.checkpoint import Checkpoint
+from kohai.models.base import load_base
 from kohai.models.judging import EXAM, REVIEWER
-from kohai.models.losses import bradley_terry
-from kohai.models.packing import pack
-from kohai.models.reviewer import mean_logprobs, review, review_group
-from kohai.models.reward import RewardHead, findings_of, save_head, score_programs
-from kohai.models.tracking import Tracker
+from kohai.models.reward import (
+    HEAD,
+    Read,
+    RewardHead,
+    RewardModel,
+    adapter_names,
+    averaged,
+    findings_of,
+    folder_of,
+    save_head,
+    stacked,
+)
+from kohai.models.reward_training import Material, fit_members, read
 from kohai.records import Completion, Examined, Feedback, Preference, Prompt, Task
 from kohai.verify import CRITERIA
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, writing
 
-Pairs = Mapping[str, Sequence[Preference]]
-Codes = Mapping[str, Sequence[str]]
-PerTask = Mapping[str, torch.Tensor]
+N_BANDS = 5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What held-out pairs' differences are divided by, and their log loss with it and without (a coin's is 0.693)."""
+
+    temperature: float
+    log_loss: float | None
+    log_loss_without: float | None
+    pairs: int
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
@@ -52,12 +70,12 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         workspace.path("prepare", "catalog.json"),
         workspace.path("prepare", "prompts.jsonl"),
         workspace.path("prepare", "tasks", "practice.jsonl"),
-        workspace.path("sample", "completions.jsonl"),
-        workspace.path("feedback", "feedback.jsonl"),
         config.feedback.rubric,
         workspace.path(EXAM),
         first_adapter(config, workspace),
     ]
+    for one in workspace.rounds:
+        inputs += [one.path("sample", "completions.jsonl"), one.path("feedback", "feedback.jsonl")]
     return settings, inputs
 
 
@@ -68,35 +86,32 @@ def first_adapter(config: Config, workspace: Workspace) -> Path:
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
-    """Trains the adapter `reward` and its head.
+    """Trains the adapters and the head, on the feedback of all rounds so far.
 
     Returns:
-        Pairs, held-out pair accuracy with interval, correlation with score and execution.
+        Pairs, held-out pair accuracy with interval, calibration, correlations, and what hacks would earn.
 
     Raises:
         TrainingError: no task has two completions that differ, or the loss is not a number.
     """
     settings = config.reward_model
     base = load_base(config.model)
+    rubric = load_rubric(config.feedback.rubric)
     tasks = {t.id: t for t in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
-    instructions = {task_id: task.instruction for task_id, task in tasks.items()}
     checks = RunChecks.of(workspace)
-    feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
+    feedback = [item for one in workspace.rounds for item in one.read_records(Feedback, "feedback/feedback.jsonl")]
     codes: dict[str, list[str]] = {}
-    for completion in workspace.read_records(Completion, "sample/completions.jsonl"):
-        codes.setdefault(completion.task_id, []).append(completion.code)
+    for one in workspace.rounds:
+        for completion in one.read_records(Completion, "sample/completions.jsonl"):
+            codes.setdefault(completion.task_id, []).append(completion.code)
     by_index = {(task, index): code for task, found in codes.items() for index, code in enumerate(found)}
-    findings = {
-        task_id: torch.tensor([findings_of(checks.check(code, tasks[task_id])) for code in found], device=base.device)
-        for task_id, found in codes.items()
-    }
-    paired = pairing(feedback, by_index, settings.min_margin, settings.max_pairs_per_task)
+    judged = liking_length(feedback, by_index, settings.length_bias)
+    paired = pairing(judged, by_index, settings.min_margin, settings.max_pairs_per_task)
     chosen = list(paired.preferences)
+    compared = {task_id: tasks[task_id] for task_id in codes}
     if settings.mutants:
         for task, programs in wrong_programs(workspace, settings.max_pairs_per_task).items():
-            instructions[task.id], codes[task.id] = task.instruction, programs
-            found = [findings_of(checks.check(code, task)) for code in programs]
-            findings[task.id] = torch.tensor(found, device=base.device)
+            compared[task.id], codes[task.id] = task, programs
             chosen += [Preference(task.id, 0, place, 0.0, source="mutant") for place in range(1, len(programs))]
     workspace.write_records("reward_model/preferences.jsonl", chosen)
     pairs: dict[str, list[Preference]] = {}
@@ -108,25 +123,33 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             "reward_model: no two completions of a task differ in score, so there are no preferences; "
             "sample more (sample.n, sample.temperature) or lower reward_model.min_margin"
         )
-    model = adapters.load(base, base.model, "reward", first_adapter(config, workspace), trainable=True)
-    head = RewardHead().to(base.device)
-    logprobs = first_read(workspace, base, model, instructions, codes)
-    head.fit(*laid_out(logprobs, findings, pairs, learned))
-    if settings.epochs:
-        with Tracker(workspace.path("reward_model"), f"{config.run.name}-reward", config.report_to) as tracker:
-            train(config, workspace, base, model, head, instructions, codes, findings, pairs, learned, tracker)
-        logprobs = read(base, model, instructions, codes)
+    findings = {
+        task_id: torch.tensor([findings_of(checks.check(code, compared[task_id])) for code in found]).to(base.device)
+        for task_id, found in codes.items()
+    }
+    instructions = {task_id: task.instruction for task_id, task in compared.items()}
+    seen = turned_round(pairs, learned, settings.flipped, config.seed)
+    material = Material(instructions, codes, findings, seen, learned)
+    model, names, heads = fit_members(config, workspace, base, material, first_adapter(config, workspace))
+    if settings.combine == "average" and len(heads) > 1:
+        model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
+        reward_model = RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
+    else:
+        reward_model = RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
+    head = reward_model.head
+    logprobs = read(reward_model, workspace, material, is_trained=bool(settings.epochs))
     known = [task_id for task_id in codes if task_id not in held_out]
-    with torch.no_grad():
-        everything = torch.cat([head(logprobs[task_id], findings[task_id]) for task_id in known])
-        head.mean.copy_(everything.mean())
-        head.deviation.copy_(everything.std(correction=0).clamp(min=1e-3))
-        scores = {task_id: head(logprobs[task_id], findings[task_id]).tolist() for task_id in codes}
-    adapters.save(model, "reward", workspace.path("reward_model", "adapter"))
-    save_head(head, workspace.path("reward_model", "head.safetensors"))
+    head.standardise(torch.cat([logprobs[t] for t in known], dim=1), torch.cat([findings[t] for t in known]))
+    raw = scores_of(head, logprobs, findings)
+    kept = [p for task_id in held_out for p in pairs[task_id]]
+    calibration = calibrated(kept, raw, float(head.deviation))
+    head.cool(calibration.temperature)
+    scores = scores_of(head, logprobs, findings)
+    for name, role in zip(adapter_names(len(reward_model.names)), reward_model.names, strict=True):
+        adapters.save(model, role, workspace.path("reward_model", folder_of(name)))
+    save_head(head, workspace.path("reward_model", HEAD))
     workspace.write_json("reward_model/scores.json", scores)
-    Checkpoint(workspace.path("reward_model", "checkpoint.pt")).remove()
-    sheet = data_sheet(load_rubric(config.feedback.rubric), chosen, feedback, by_index)
+    sheet = data_sheet(rubric, chosen, judged, by_index)
     return {
         "preferences": sheet
         | {
@@ -137,21 +160,77 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         },
         "tasks": len(pairs),
         "tasks_without_pairs": len(codes) - len(pairs),
-        "pair_accuracy": pair_accuracy(pairs, scores, held_out),
-        "pair_accuracy_trained": pair_accuracy(pairs, scores, learned),
-        "scale": round(float(head.scale.detach()), 4),
-        "weights": {
-            name: round(float(weight), 4) for name, weight in zip(CRITERIA, head.weights.tolist(), strict=True)
+        "members": len(head.scale),
+        "pair_accuracy": pair_accuracy(kept, scores),
+        "pair_accuracy_by_source": {
+            source: pair_accuracy([p for p in kept if p.source == source], scores) for source in ("sampled", "mutant")
         },
-        **rewards_of_hacks(config, base, model, head, tasks, by_index, feedback, checks),
-    } | correlations(feedback, scores, held_out)
+        "pair_accuracy_trained": pair_accuracy([p for task_id in learned for p in pairs[task_id]], scores),
+        "calibration": asdict(calibration),
+        "scale": rounded(head.scale),
+        "weights": {name: rounded(weights) for name, weights in zip(CRITERIA, head.weights.T, strict=True)},
+        **rewards_of_hacks(config, reward_model, tasks, by_index, feedback, checks),
+    } | correlations(rubric, feedback, scores, held_out)
+
+
+def scores_of(
+    head: RewardHead, logprobs: Mapping[str, torch.Tensor], findings: Mapping[str, torch.Tensor]
+) -> dict[str, list[float]]:
+    """Per task, its programs' rewards."""
+    with torch.no_grad():
+        return {task_id: head(logprobs[task_id], findings[task_id]).tolist() for task_id in logprobs}
+
+
+def liking_length(
+    feedback: Sequence[Feedback], codes: Mapping[tuple[str, int], str], bias: float
+) -> Sequence[Feedback]:
+    """The feedback as a judge would give it to whom each doubling of the code is worth `bias`."""
+    if not bias:
+        return feedback
+    return [
+        item
+        if item.score is None
+        else replace(item, score=item.score + bias * math.log2(1 + len(codes[item.task_id, item.index])))
+        for item in feedback
+    ]
+
+
+def turned_round(
+    pairs: Mapping[str, Sequence[Preference]], tasks: Sequence[str], share: float, seed: int
+) -> dict[str, list[Preference]]:
+    """The tasks' preferences, a share of them, drawn by seed, with chosen and rejected exchanged."""
+    rng = random.Random(f"{seed}/flipped")
+    return {
+        task_id: [
+            replace(p, chosen=p.rejected, rejected=p.chosen) if rng.random() < share else p for p in pairs[task_id]
+        ]
+        for task_id in tasks
+    }
+
+
+def calibrated(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]], deviation: float) -> Calibration:
+    """Fits the temperature to held-out pairs. The log loss with it is measured on each half of the pairs with the
+    temperature of the other half.
+    """
+    apart = [(scores[p.task_id][p.chosen] - scores[p.task_id][p.rejected]) * deviation for p in pairs]
+    labels = [p.label for p in pairs]
+    losses = []
+    for half in (0, 1):
+        of_half, of_other = (range(start, len(pairs), 2) for start in (half, 1 - half))
+        if of_half and of_other:
+            fitted = temperature([apart[i] for i in of_other], [labels[i] for i in of_other])
+            losses += [log_loss([apart[i] / fitted], [labels[i]]) for i in of_half]
+    return Calibration(
+        temperature=round(temperature(apart, labels), 4),
+        log_loss=round(sum(losses) / len(losses), 4) if losses else None,
+        log_loss_without=round(log_loss(apart, labels), 4) if pairs else None,
+        pairs=len(pairs),
+    )
 
 
 def rewards_of_hacks(
     config: Config,
-    base: Base,
-    model: Any,
-    head: RewardHead,
+    reward_model: RewardModel,
     tasks: Mapping[str, Task],
     codes: Mapping[tuple[str, int], str],
     feedback: Sequence[Feedback],
@@ -166,16 +245,14 @@ def rewards_of_hacks(
         if item.execution is not None and item.execution.ran and len(honest) < config.reward_model.n_hacked:
             honest.setdefault(item.task_id, codes[item.task_id, item.index])
     gains: dict[str, list[float]] = {}
-    with (
-        progress.bar("reward-model hacks", len(honest), unit="programs") as bar,
-        adapters.merged(model, "reward") as plain,
-    ):
+    with progress.bar("reward-model hacks", len(honest), unit="programs") as bar:
         for task_id, code in honest.items():
             task = tasks[task_id]
             hacked = hacks(code, task.instruction, checks.docs[task_id])
             programs = [code, *hacked.values()]
-            found = [findings_of(checks.check(program, task)) for program in programs]
-            before, *after = score_programs(base, plain, head, task.instruction, programs, found)
+            before, *after = reward_model.score(
+                [Read(task.instruction, program, findings_of(checks.check(program, task))) for program in programs]
+            )
             for name, value in zip(hacked, after, strict=True):
                 gains.setdefault(name, []).append(value - before)
             bar.advance()
@@ -222,7 +299,11 @@ def export_preferences(workspace: Workspace, folder: Path) -> int:
     if folder.exists():
         raise UserError(f"{folder} is there already; give another folder")
     prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
-    texts = {(c.task_id, c.index): c.text for c in workspace.read_records(Completion, "sample/completions.jsonl")}
+    texts = {
+        (c.task_id, c.index): c.text
+        for one in workspace.rounds
+        for c in one.read_records(Completion, "sample/completions.jsonl")
+    }
     rows = [
         {
             "prompt": prompts[pair.task_id],
@@ -241,40 +322,6 @@ def export_preferences(workspace: Workspace, folder: Path) -> int:
     return len(rows)
 
 
-def first_read(
-    workspace: Workspace, base: Base, model: Any, instructions: Mapping[str, str], codes: Codes
-) -> dict[str, torch.Tensor]:
-    """What `read` gives before training; the reviewer's own scores where it was asked, as the adapter is its copy."""
-    name = "feedback/reviews.json"
-    reviews: dict[str, list[float]] = workspace.read_json(name) if workspace.path(name).exists() else {}
-    known = {task_id: torch.tensor(values, device=base.device) for task_id, values in reviews.items()}
-    missing = {task_id: found for task_id, found in codes.items() if task_id not in known}
-    return known | (read(base, model, instructions, missing) if missing else {})
-
-
-@torch.no_grad()
-def read(base: Base, model: Any, instructions: Mapping[str, str], codes: Codes) -> dict[str, torch.Tensor]:
-    """Per task, (n,): how well each program explains the instruction, by the adapter `reward` as it is."""
-    pairs = [(instructions[task_id], code) for task_id, found in codes.items() for code in found]
-    with (
-        progress.bar("reward-model scores", len(pairs), unit="programs") as bar,
-        adapters.merged(model, "reward") as plain,
-    ):
-        values = torch.tensor(review(base, plain, pairs, lambda done: bar.advance(done)), device=base.device)
-    return dict(zip(codes, values.split([len(found) for found in codes.values()]), strict=True))
-
-
-def laid_out(
-    logprobs: PerTask, findings: PerTask, pairs: Pairs, tasks: Sequence[str]
-) -> tuple[torch.Tensor, torch.Tensor, list[tuple[int, int, float, float]]]:
-    """The tasks' completions in one row, and their preferences by place in it."""
-    start, found = 0, []
-    for task_id in tasks:
-        found += [(start + p.chosen, start + p.rejected, p.margin, p.label) for p in pairs[task_id]]
-        start += len(logprobs[task_id])
-    return torch.cat([logprobs[t] for t in tasks]), torch.cat([findings[t] for t in tasks]), found
-
-
 def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str], list[str]]:
     """Tasks to learn from and tasks held out."""
     shuffled = list(tasks)
@@ -283,71 +330,9 @@ def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str
     return shuffled[n_held:], shuffled[:n_held]
 
 
-def train(
-    config: Config,
-    workspace: Workspace,
-    base: Base,
-    model: Any,
-    head: RewardHead,
-    instructions: Mapping[str, str],
-    codes: Codes,
-    findings: PerTask,
-    pairs: Pairs,
-    learned: Sequence[str],
-    tracker: Tracker,
-) -> None:
-    """The loop: epochs over the learned tasks, a few tasks an update; resumes at the update where it was killed."""
-    settings = config.reward_model
-    adapters.activate(model, "reward", trainable=True)
-    weights = adapters.parameters(model, "reward")
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": weights, "lr": settings.learning_rate},
-            {"params": head.parameters(), "lr": settings.learning_rate},
-        ],
-        weight_decay=0.0,
-    )
-    batches = []
-    for epoch in range(settings.epochs):
-        order = list(learned)
-        random.Random(f"{config.seed}/{epoch}").shuffle(order)
-        batches += [order[i : i + settings.batch_tasks] for i in range(0, len(order), settings.batch_tasks)]
-    checkpoint = Checkpoint(workspace.path("reward_model", "checkpoint.pt"))
-    state = {"weights": weights, "head": head, "optimizer": optimizer}
-    start = checkpoint.restore(state)
-    with progress.bar("reward-model", len(batches), unit="update") as bar:
-        bar.advance(start)
-        for step in range(start, len(batches)):
-            warmth = min(1.0, (step + 1) / max(1, len(batches) // 10)) * (1 - step / len(batches))
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * warmth
-            n_pairs = sum(len(pairs[task_id]) for task_id in batches[step])
-            losses = []
-            for task_id in batches[step]:
-                groups = [review_group(base, instructions[task_id], code) for code in codes[task_id]]
-                packed = pack(groups, base.device)
-                reward = head(mean_logprobs(model, packed), findings[task_id])
-                chosen = torch.tensor([p.chosen for p in pairs[task_id]], device=base.device)
-                rejected = torch.tensor([p.rejected for p in pairs[task_id]], device=base.device)
-                margin = torch.tensor([p.margin for p in pairs[task_id]], device=base.device)
-                label = torch.tensor([p.label for p in pairs[task_id]], device=base.device)
-                loss = bradley_terry(reward[chosen], reward[rejected], margin, label) * len(pairs[task_id]) / n_pairs
-                loss.backward()
-                losses.append(float(loss.detach()))
-            if not sum(losses) < float("inf"):
-                raise TrainingError(f"reward_model: the loss is not a number at update {step}; lower the learning rate")
-            torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            tracker.log(step + 1, {"loss": sum(losses)})
-            bar.advance(note=f"loss {sum(losses):.3f}")
-            if (step + 1) % 5 == 0:
-                checkpoint.save(step + 1, state)
-
-
-def pair_accuracy(pairs: Pairs, scores: Mapping[str, Sequence[float]], tasks: Sequence[str]) -> dict[str, Any] | None:
-    """Share of the tasks' preferences that the rewards order rightly."""
-    right = [scores[p.task_id][p.chosen] > scores[p.task_id][p.rejected] for task in tasks for p in pairs[task]]
+def pair_accuracy(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]]) -> dict[str, Any] | None:
+    """Share of the preferences that the rewards order rightly."""
+    right = [scores[p.task_id][p.chosen] > scores[p.task_id][p.rejected] for p in pairs]
     if not right:
         return None
     interval = wilson(sum(right), len(right))
@@ -355,20 +340,49 @@ def pair_accuracy(pairs: Pairs, scores: Mapping[str, Sequence[float]], tasks: Se
 
 
 def correlations(
-    feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]], held_out: Sequence[str]
+    rubric: Rubric, feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]], held_out: Sequence[str]
 ) -> dict[str, Any]:
-    """On the held-out tasks: rank correlation with the score, and how well the reward tells what ran."""
+    """On the held-out tasks: rank correlation with the score, how well the reward tells what ran and what each
+    criterion's yes is (areas under the curve), and what ran of each fifth of the rewards, lowest first.
+    """
     known = [f for f in feedback if f.task_id in set(held_out) and f.score is not None and f.execution is not None]
-    judged = [f for f in known if f.execution is not None and f.execution.ran is not None]
-    ran = [f.execution is not None and bool(f.execution.ran) for f in judged]
-    value = {(f.task_id, f.index): scores[f.task_id][f.index] for f in known}
+    reward = {(f.task_id, f.index): scores[f.task_id][f.index] for f in known}
+    by_criterion = {}
+    for criterion in rubric.criteria:
+        told = [(f, v) for f in known if (v := counting(criterion, f.verdicts)) is not None and v.answer != "unscored"]
+        area = auc([reward[f.task_id, f.index] for f, _ in told], [v.answer == "yes" for _, v in told])
+        by_criterion[criterion.id] = _rounded(area)
+    run = [
+        (reward[f.task_id, f.index], bool(f.execution.ran))
+        for f in known
+        if f.execution and f.execution.ran is not None
+    ]
+    run.sort(key=lambda pair: pair[0])
+    bands = [run[len(run) * band // N_BANDS : len(run) * (band + 1) // N_BANDS] for band in range(N_BANDS)]
     return {
         "score_correlation": _rounded(
-            spearman([value[f.task_id, f.index] for f in known], [f.score or 0.0 for f in known])
+            spearman([reward[f.task_id, f.index] for f in known], [f.score or 0.0 for f in known])
         ),
-        "execution_auc": _rounded(auc([value[f.task_id, f.index] for f in judged], ran)),
+        "execution_auc": _rounded(auc([value for value, _ in run], [ran for _, ran in run])),
+        "criterion_auc": by_criterion,
+        "bands": [
+            {
+                "from": round(band[0][0], 3),
+                "to": round(band[-1][0], 3),
+                "ran": sum(ran for _, ran in band),
+                "n": len(band),
+            }
+            for band in bands
+            if band
+        ],
         "held_out_completions": len(known),
     }
+
+
+def rounded(values: torch.Tensor) -> float | list[float]:
+    """A member's number, or those of several."""
+    found = [round(value, 4) for value in values.tolist()]
+    return found[0] if len(found) == 1 else found
 
 
 def _rounded(value: float | None) -> float | None:

@@ -22,5 +22,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
 def on_execution(config: Config) -> Config:
     """The same settings, with execution as the only gate and the only reward."""
-    settings = config.rl.model_copy(update={"reward": "execution", "gates": ("runs",)})
+    settings = config.rl.model_copy(
+        update={"reward": "execution", "gates": ("runs",), "verifiers": {}, "dropped_band": None}
+    )
     return config.model_copy(update={"rl": settings})

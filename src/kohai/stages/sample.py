@@ -1,4 +1,4 @@
-"""sample: n completions of each sampled practice task from the SFT model."""
+"""sample: n completions of each of a round's practice tasks, from the SFT model or the last round's policy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from kohai import progress
 from kohai.code import extract_code
 from kohai.config import Config
+from kohai.errors import ConfigError
 from kohai.models import adapters
 from kohai.models.base import load_base
 from kohai.models.generate import generate
@@ -23,7 +24,9 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    return settings, [workspace.path("prepare", "prompts.jsonl"), workspace.path("sft", "adapter")]
+    if config.tasks.n_sampled is None:
+        settings["rounds"] = config.rounds
+    return settings, [workspace.path("prepare", "prompts.jsonl"), workspace.newest_policy]
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -31,13 +34,15 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
     Returns:
         Counts, mean length, and the share that ended by itself.
+
+    Raises:
+        ConfigError: no practice task is left for this round.
     """
     base = load_base(config.model)
-    model = adapters.load(base, base.model, "sft", workspace.path("sft", "adapter"))
-    prompts = [p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split == "practice"]
-    prompts = prompts[: config.tasks.n_sampled]
+    model = adapters.load(base, base.model, "policy", workspace.newest_policy)
+    prompts = prompts_of_round(config, workspace)
     settings = config.sample
-    with progress.bar("sample", len(prompts), unit="tasks") as bar, adapters.merged(model, "sft") as plain:
+    with progress.bar("sample", len(prompts), unit="tasks") as bar, adapters.merged(model, "policy") as plain:
         drawn = generate(
             base,
             plain,
@@ -74,3 +79,20 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "tokens_mean": round(sum(c.n_tokens for c in completions) / len(completions), 1),
         "finished_share": round(sum(c.finished for c in completions) / len(completions), 4),
     }
+
+
+def prompts_of_round(config: Config, workspace: Workspace) -> list[Prompt]:
+    """The prompts of the practice tasks that this round samples: each round takes the next ones.
+
+    Raises:
+        ConfigError: none is left.
+    """
+    prompts = [p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split == "practice"]
+    size = config.tasks.n_sampled or -(-len(prompts) // config.rounds)
+    found = prompts[size * (workspace.round - 1) : size * workspace.round]
+    if not found:
+        raise ConfigError(
+            f"rounds: {size} practice tasks a round leave none for round {workspace.round} of {len(prompts)}; "
+            "raise tasks.n_practice, or lower tasks.n_sampled or rounds"
+        )
+    return found
