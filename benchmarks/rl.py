@@ -66,7 +66,7 @@ def our_steps(base: Base) -> float:
         for prompt, group, reference, earned in zip(texts, drawn, references, rewards, strict=True):
             ids, logprobs = [one.ids for one in group], [one.logprobs for one in group]
             rollout = Rollout("", prompt, ids, logprobs, reference, earned)
-            row_loss(model, head, rollout, SETTINGS, SETTINGS.kl_coef, 1 / N_PROMPTS, base.device)[0].backward()
+            row_loss(model, head, [rollout], SETTINGS, SETTINGS.kl_coef, 1 / N_PROMPTS, base.device)[0].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

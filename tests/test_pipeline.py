@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from chat_server import chat
+from safetensors.torch import load_file
 
 from kohai.pipeline import STAGES
 from kohai.workspace import digest_path
@@ -244,3 +246,28 @@ def kohai_messages(*arguments: str) -> str:
     done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_train_as_one(whole, tmp_path):
+    """Torchrun with two processes (gloo): the curves and the policy are those of one, but for the order of sums."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command += ["-m", "kohai", "rl", *SMOKE, "--set", f"run={run}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("rl: done (") == 1
+    for name in ("rl/metrics.jsonl", "rl/probe.jsonl"):
+        together, alone = (
+            [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+            for folder in (run, whole)
+        )
+        assert len(together) == len(alone) > 0
+        for found, expected in zip(together, alone, strict=True):
+            assert set(found) == set(expected)
+            for key in set(found) - {"ran", "executability", "effect_match"}:
+                assert found[key] == pytest.approx(expected[key], rel=1e-3, abs=1e-3), key
+    ours, theirs = (load_file(folder / "rl" / "policy" / "adapter_model.safetensors") for folder in (run, whole))
+    for name, weight in ours.items():
+        torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-3)

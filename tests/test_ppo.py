@@ -46,7 +46,7 @@ def test_row_loss():
     base = tiny_base()
     rollout = rollout_of(base, [1.0, -0.5])
     assert rollout.n_tokens == 5
-    loss, numbers = row_loss(base.model, ValueHead(32, seed=0), rollout, settings(), 0.0, 0.5, CPU)
+    loss, numbers = row_loss(base.model, ValueHead(32, seed=0), [rollout], settings(), 0.0, 0.5, CPU)
     assert loss.item() == pytest.approx(-0.025, abs=1e-5)
     assert numbers["policy_loss"] == pytest.approx(-0.2, abs=1e-5)
     assert numbers["value_loss"] == pytest.approx(0.175, abs=1e-5)
@@ -64,10 +64,38 @@ def test_a_completion_drawn_twice_weighs_twice():
         "task", PROMPT, [COMPLETIONS[0], *COMPLETIONS], [once.logprobs[0], *once.logprobs],
         [once.reference_logprobs[0], *once.reference_logprobs], torch.tensor([1.0, 1.0, -0.5]),
     )  # fmt: skip
-    _, numbers = row_loss(base.model, ValueHead(32, seed=0), again, settings(), 0.0, 1.0, CPU)
+    _, numbers = row_loss(base.model, ValueHead(32, seed=0), [again], settings(), 0.0, 1.0, CPU)
     assert numbers["policy_loss"] == pytest.approx(-0.625, abs=1e-5)
     assert numbers["value_loss"] == pytest.approx(0.5 * (6 * 1 + 2 * 0.25) / 8, abs=1e-5)
     assert again.kept["advantages"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
+
+
+@pytest.mark.parametrize("estimator", ["gae", "rloo"])
+def test_tasks_in_one_row(estimator):
+    """Two tasks of different lengths, together and one by one: the same loss, gradients, numbers and advantages."""
+    found = []
+    for together in (True, False):
+        torch.manual_seed(0)
+        base = tiny_base()
+        model = adapters.add(base, base.model, "policy", LoraConfig(r=2, alpha=4.0))
+        one = rollout_of(base, [1.0, -0.5], reference_shift=-0.5)
+        long = [[70, 71, 72, 73]]
+        given = logprobs_of(base.model, [43], long)
+        two = Rollout("other", [43], long, given, given, torch.tensor([2.0]))
+        adapters.activate(model, "policy", trainable=True)
+        head, totals, loss = ValueHead(32, seed=0), {}, 0.0
+        for row, share in [([one, two], 1.0)] if together else [([one], 5 / 9), ([two], 4 / 9)]:
+            part, numbers = row_loss(model, head, row, settings(estimator=estimator), 0.1, share, CPU)
+            part.backward()
+            loss += part.item()
+            totals = {name: totals.get(name, 0.0) + value for name, value in numbers.items()}
+        gradients = [weight.grad for weight in adapters.parameters(model, "policy")]
+        found.append((loss, totals, gradients, one.kept["advantages"], two.kept["advantages"]))
+    (loss, totals, gradients, *advantages), (loss_2, totals_2, gradients_2, *advantages_2) = found
+    assert loss == pytest.approx(loss_2, abs=1e-6)
+    assert totals == pytest.approx(totals_2, abs=1e-5)
+    for a, b in zip([*gradients, *advantages], [*gradients_2, *advantages_2], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_the_kl_is_paid_for():
@@ -77,7 +105,7 @@ def test_the_kl_is_paid_for():
     """
     base = tiny_base()
     rollout = rollout_of(base, [0.0, 0.0], reference_shift=-0.5)
-    _, numbers = row_loss(base.model, ValueHead(32, seed=0), rollout, settings(), 0.1, 1.0, CPU)
+    _, numbers = row_loss(base.model, ValueHead(32, seed=0), [rollout], settings(), 0.1, 1.0, CPU)
     expected = torch.tensor([[-0.15, -0.1, -0.05], [-0.1, -0.05, 0.0]])
     torch.testing.assert_close(rollout.kept["advantages"], expected, rtol=0, atol=1e-5)
     assert numbers["kl"] == pytest.approx(5 * 0.106531, abs=1e-4)
@@ -87,7 +115,7 @@ def test_kl_of_what_the_reference_sampled():
     """Tokens drawn from the reference, 0.5 nats below the policy: KL(reference || policy), exp(0.5) - 1 - 0.5 each."""
     base = tiny_base()
     rollout = rollout_of(base, [0.0, 0.0], -0.5, -0.5, is_from_reference=True)
-    _, numbers = row_loss(base.model, ValueHead(32, seed=0), rollout, settings(), 0.1, 1.0, CPU)
+    _, numbers = row_loss(base.model, ValueHead(32, seed=0), [rollout], settings(), 0.1, 1.0, CPU)
     assert numbers["kl"] == pytest.approx(5 * 0.148721, abs=1e-4)
     assert rollout.kept["advantages"][0].tolist() == pytest.approx([-0.15, -0.1, -0.05], abs=1e-5)
 
@@ -99,7 +127,7 @@ def test_older_rollouts_are_clipped():
     """
     base = tiny_base()
     rollout = rollout_of(base, [1.0, -0.5], sampled_shift=-0.3)
-    _, numbers = row_loss(base.model, ValueHead(32, seed=0), rollout, settings(), 0.0, 1.0, CPU)
+    _, numbers = row_loss(base.model, ValueHead(32, seed=0), [rollout], settings(), 0.0, 1.0, CPU)
     assert numbers["policy_loss"] == pytest.approx(-0.450028, abs=1e-5)
     assert numbers["clip_share"] == pytest.approx(0.6)
 
@@ -109,11 +137,11 @@ def test_advantages_are_those_of_the_first_look():
     base = tiny_base()
     rollout = rollout_of(base, [1.0, -0.5])
     head = ValueHead(32, seed=0)
-    row_loss(base.model, head, rollout, settings(), 0.0, 1.0, CPU)
+    row_loss(base.model, head, [rollout], settings(), 0.0, 1.0, CPU)
     kept = {name: value.clone() for name, value in rollout.kept.items()}
     with torch.no_grad():
         head.outer.bias.fill_(3.0)
-    _, numbers = row_loss(base.model, head, rollout, settings(value_clip_range=10.0), 0.0, 1.0, CPU)
+    _, numbers = row_loss(base.model, head, [rollout], settings(value_clip_range=10.0), 0.0, 1.0, CPU)
     assert all(torch.equal(rollout.kept[name], kept[name]) for name in kept)
     assert numbers["value_loss"] == pytest.approx(0.5 * (3 * 2.0**2 + 2 * 3.5**2) / 5, abs=1e-4)
 
@@ -137,7 +165,7 @@ def test_without_a_value_head():
     base = tiny_base()
     rollout = rollout_of(base, [1.0, -0.5], reference_shift=-0.5)
     head = ValueHead(32, seed=0)
-    loss, numbers = row_loss(base.model, head, rollout, settings(estimator="rloo"), 0.1, 0.5, CPU)
+    loss, numbers = row_loss(base.model, head, [rollout], settings(estimator="rloo"), 0.1, 0.5, CPU)
     assert loss.item() == pytest.approx(0.5 * (-0.4 + 0.0106531), abs=1e-5)
     assert numbers["kl_loss"] == pytest.approx(0.5 * 0.0106531, abs=1e-5)
     assert "value_loss" not in numbers
@@ -182,7 +210,7 @@ def test_it_learns(estimator):
         adapters.activate(model, "policy", trainable=True)
         for _ in range(4):
             for rollout in rollouts:
-                row_loss(model, head, rollout, config, 0.001, 0.5, CPU)[0].backward()
+                row_loss(model, head, [rollout], config, 0.001, 0.5, CPU)[0].backward()
             torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -313,3 +313,16 @@ def test_verifiers_add_to_the_reward():
         verifiers={"runs": Verifier(0.5)},
     )  # fmt: skip
     assert rl.score(trainer, [drawn]) == ([[1.5, 1.0]], [[True, True]])
+
+
+def test_rows_are_filled_longest_first():
+    """Sizes 6, 9 (a completion drawn twice counts once), 12 and 3 in rows of at most 18: 12, then 9, 6 and 3."""
+    sizes = {"a": [2, 2], "b": [3, 4], "c": [10], "d": [1]}
+    rollouts = []
+    for name, lengths in sizes.items():
+        completions = [[place] * n for place, n in enumerate(lengths)]
+        if name == "b":
+            completions.append(completions[0])
+        rollouts.append(rl.Rollout(name, [1, 2], completions, [], [], torch.zeros(0)))
+    assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 18)] == [["c"], ["b", "a", "d"]]
+    assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 1)] == [["c"], ["b"], ["a"], ["d"]]

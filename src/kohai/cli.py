@@ -412,7 +412,7 @@ def _run(path: str, overrides: list[str] | None, stage: str | None) -> None:
         import kohai
 
         reports = kohai.run(config, None if stage is None else [stage])
-        if stage in (None, "report"):
+        if "report" in reports:
             from kohai import report
             from kohai.workspace import Workspace
 

@@ -334,6 +334,9 @@ class RlConfig(_Section):
     )
     epochs: Positive = Field(2, description="Passes over a rollout batch.")
     minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")
+    row_tokens: Positive = Field(
+        512, description="Tokens of an update that are computed together, whole tasks, longest first; bounds memory."
+    )
     learning_rate: Above0 = Field(1e-4, description="Peak, of the policy's adapter; a short rise, then linear decay.")
     value_learning_rate: Above0 = Field(1e-4, description="Of the value head.")
     estimator: Literal["gae", "win_rate", "rloo", "grpo"] = Field(

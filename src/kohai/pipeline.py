@@ -8,7 +8,8 @@ the stages of `ROUNDED` come again, each time from the policy that the round bef
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ STAGES = (
     "report",  # table, page, JSON
 )
 
+TOGETHER = ("rl_execution", "rl")  # trained by all processes that torchrun started; the others are the first one's
 BASELINES = ("rejection_sft", "dpo", "rl_execution")  # run where `evaluate.arms` names them, on the first round's data
 
 
@@ -50,6 +52,32 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
         if name not in STAGES:
             raise UserError(f"no stage {name!r}; the stages are {', '.join(STAGES)}")
     workspace = Workspace(config.run)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return lead(config, workspace, stages)
+    from kohai.models import distributed
+
+    with distributed.together():
+        if not distributed.leads():
+            progress.mute()
+            follow(config, workspace)
+            return {}
+        reports = lead(config, workspace, stages)
+        distributed.from_leader(lambda: None)
+        return reports
+
+
+def follow(config: Config, workspace: Workspace) -> None:
+    """One of several processes that is not the first: waits to be called to the stages that all train together."""
+    from kohai.models import distributed
+
+    nothing: tuple[str, int] | None = None
+    while (called := distributed.from_leader(lambda: nothing)) is not None:
+        name, number = called
+        importlib.import_module(f"kohai.stages.{name}").run(config, workspace.of_round(number))
+
+
+def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> dict[str, Any]:
+    """Does the stages; see `run`."""
     reports: dict[str, Any] = {}
     with workspace.lock():
         workspace.write_text("config.yaml", to_yaml(config))
@@ -65,11 +93,22 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
             stage = importlib.import_module(f"kohai.stages.{name}")
             in_round = workspace.of_round(number)
             settings, inputs = stage.depends(config, in_round)
-            manifest, skipped = run_stage(in_round, name, settings, inputs, partial(stage.run, config, in_round))
+            work = partial(stage.run, config, in_round)
+            if name in TOGETHER:
+                work = partial(call_all, name, number, work)
+            manifest, skipped = run_stage(in_round, name, settings, inputs, work)
             folder = in_round.folder_of(name)
             reports[folder] = manifest["report"]
             progress.say(f"{folder}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
     return reports
+
+
+def call_all(name: str, number: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Calls the other processes, if there are any, to a stage, and does it with them."""
+    from kohai.models import distributed
+
+    distributed.from_leader(lambda: (name, number))
+    return work()
 
 
 def planned(config: Config, stages: Sequence[str] | None) -> list[tuple[str, int]]:

@@ -83,6 +83,15 @@ def say(text: str) -> None:
         _write(text)
 
 
+def mute() -> None:
+    """Nothing more is shown: another process tells of the same work."""
+    global _muted
+    _muted = True
+
+
+_muted = False
+
+
 class _Screen:
     """The bars of this process's terminal: one live display, there only while a bar is."""
 
@@ -148,8 +157,9 @@ def _display() -> Progress:
 
 
 def _is_terminal() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return not _muted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _write(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if not _muted:
+        print(line, file=sys.stderr, flush=True)

@@ -26,6 +26,7 @@ import torch
 from kohai import progress
 from kohai.config import ModelConfig
 from kohai.errors import DataError, ToolError
+from kohai.models import distributed
 from kohai.workspace import writing
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -92,7 +93,7 @@ def load_base(config: ModelConfig) -> Base:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     _map_large_tensors()
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or distributed.threads())
     device = _device(config)
     dtype = choose_dtype(config, device)
     if config.name == "tiny-random":
@@ -196,7 +197,9 @@ def cpu_multiplies_bfloat16() -> bool:
 def _device(config: ModelConfig) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ToolError("model.device: cuda is asked for and torch finds none; use auto or cpu")
-    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    if config.device != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda", distributed.local_rank())
+    return torch.device("cpu")
 
 
 def _ids(tokenizer: Any, names: tuple[str, ...]) -> list[int]:

@@ -1,15 +1,15 @@
-"""PPO's working parts: a rollout of one task, the value head, and the loss of a task's completions in one packed row.
+"""PPO's working parts: a rollout of one task, the value head, and the loss of tasks' completions in one packed row.
 
-A row is one task: its prompt once, its n completions, so the prompt is computed once per update and nothing is padded.
+In a row each task has its prompt once, then its n completions: a prompt is computed once per update, nothing is padded.
 Completions that were drawn twice are computed once and weigh twice.
 Advantages are not whitened over the batch: scores are win rates within a group, so their scale is known.
-Leaves out: more than one device, and dropout (the sampling and the updating policy are the same function).
+Leaves out dropout (the sampling and the updating policy are the same function).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,43 +75,48 @@ class ValueHead(torch.nn.Module):
 def row_loss(
     model: Any,
     head: ValueHead,
-    rollout: Rollout,
+    rollouts: Sequence[Rollout],
     settings: RlConfig,
     kl_coef: float,
     share: float,
     device: torch.device,
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """Policy plus value loss of one task's completions, weighted by its `share` of the minibatch's tokens; without a
-    value head (any estimator but gae) each token has its completion's score as advantage, and KL is a loss of its own.
+    """Policy plus value loss of a few tasks' completions, weighted by their `share` of the minibatch's tokens; without
+    a value head (any estimator but gae) each token has its completion's score as advantage, and KL is a loss of its
+    own.
+
+    All rollouts were sampled by the same policy.
 
     Returns:
         The loss, and numbers for the curves: sums over completions or tokens of this row.
     """
-    times = Counter(map(tuple, rollout.completions))
-    places = [rollout.completions.index(list(completion)) for completion in times]
-    packed = pack([(rollout.prompt, [rollout.completions[i] for i in places])], device)
+    times = [Counter(map(tuple, rollout.completions)) for rollout in rollouts]
+    distinct = [[list(ids) for ids in counts] for counts in times]
+    packed = pack([(one.prompt, found) for one, found in zip(rollouts, distinct, strict=True)], device)
     scored = token_scores(model, packed)
     logprobs, mask = padded(scored.logprobs, packed)
-    weight = mask * torch.tensor(list(times.values()), device=device)[:, None]
     entropies, _ = padded(scored.entropies, packed)
-    old = _padded_like([rollout.logprobs[i] for i in places], mask)
-    reference = _padded_like([rollout.reference_logprobs[i] for i in places], mask)
-    scores = rollout.scores[places].to(device)
+    weight = mask * torch.tensor([count for counts in times for count in counts.values()], device=device)[:, None]
+    places = [[one.completions.index(ids) for ids in found] for one, found in zip(rollouts, distinct, strict=True)]
+    known = [(one, i) for one, found in zip(rollouts, places, strict=True) for i in found]
+    old = _padded_like([torch.tensor(one.logprobs[i]) for one, i in known], mask)
+    reference = _padded_like([torch.tensor(one.reference_logprobs[i]) for one, i in known], mask)
+    scores = torch.stack([one.scores[i] for one, i in known]).to(device)
     if settings.estimator == "gae":
         values, _ = padded(head(scored.hidden), packed)
-        if not rollout.kept:
+        if not rollouts[0].kept:
             with torch.no_grad():
                 rewards = shaped_rewards(scores, logprobs, reference, mask, kl_coef)
                 advantages, returns = gae(rewards, values.detach(), mask, settings.gamma, settings.gae_lambda)
-            rollout.kept = {"advantages": advantages, "returns": returns, "old_values": values.detach()}
-        kept = rollout.kept
-        other = value_loss(values, kept["old_values"], kept["returns"], weight, settings.value_clip_range)
+            _keep(rollouts, distinct, {"advantages": advantages, "returns": returns, "old_values": values.detach()})
+        old_values, returns = _kept(rollouts, "old_values", mask), _kept(rollouts, "returns", mask)
+        other = value_loss(values, old_values, returns, weight, settings.value_clip_range)
     else:
-        rollout.kept = {"advantages": scores[:, None] * mask}
+        _keep(rollouts, distinct, {"advantages": scores[:, None] * mask})
         other = kl_coef * masked_mean(kl_estimate(logprobs, reference), weight)
-    policy, clipped = policy_loss(logprobs, old, rollout.kept["advantages"], weight, settings.clip_range)
+    policy, clipped = policy_loss(logprobs, old, _kept(rollouts, "advantages", mask), weight, settings.clip_range)
     with torch.no_grad():
-        sampled, compared = (reference, logprobs) if rollout.is_from_reference else (old, reference)
+        sampled, compared = (reference, logprobs) if rollouts[0].is_from_reference else (old, reference)
         kl = (kl_estimate(sampled, compared) * weight).sum()
     numbers = {
         "policy_loss": float(policy.detach()) * share,
@@ -123,8 +128,23 @@ def row_loss(
     return (policy + other) * share, numbers
 
 
-def _padded_like(rows: Sequence[Sequence[float]], mask: torch.Tensor) -> torch.Tensor:
+def _keep(
+    rollouts: Sequence[Rollout], distinct: Sequence[Sequence[Sequence[int]]], values: Mapping[str, torch.Tensor]
+) -> None:
+    """Gives each rollout its part of what was computed for a row (S, T): its completions, as long as its longest."""
+    for name, whole in values.items():
+        parts = whole.split([len(found) for found in distinct])
+        for rollout, found, part in zip(rollouts, distinct, parts, strict=True):
+            rollout.kept[name] = part[:, : max(map(len, found))]
+
+
+def _kept(rollouts: Sequence[Rollout], name: str, mask: torch.Tensor) -> torch.Tensor:
+    return _padded_like([row for rollout in rollouts for row in rollout.kept[name]], mask)
+
+
+def _padded_like(rows: Sequence[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+    """Rows of up to T numbers as (S, T), the shape of `mask`; zero behind their ends."""
     out = torch.zeros(mask.shape, device=mask.device)
     for index, row in enumerate(rows):
-        out[index, : len(row)] = torch.tensor(row, device=mask.device)
+        out[index, : len(row)] = row
     return out

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from kohai.errors import TrainingError, UnscoredError
 from kohai.judge import answer_runs
 from kohai.judge.verifiers import Verifier, verified, verifiers
 from kohai.metrics import effect_match, executability, wilson
-from kohai.models import adapters
+from kohai.models import adapters, distributed
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.generate import generate
 from kohai.models.losses import KlController, leave_one_out, standardised, win_rates
-from kohai.models.packing import pack
+from kohai.models.packing import pack, rows
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.reward import Read, RewardModel, findings_of, parts
 from kohai.models.scoring import token_scores
@@ -148,8 +148,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     first = checkpoint.restore(state)
     trainer.kl.coefficient = control["kl_coef"]
     done, alarm = first, first_alarm(probes)
+    leads = distributed.leads()
     with (
-        Tracker(workspace.path(stage), f"{config.run.name}-{stage}", config.report_to) as tracker,
+        Tracker(workspace.path(stage), f"{config.run.name}-{stage}", config.report_to if leads else ()) as tracker,
         progress.bar(stage, settings.steps, unit="steps") as bar,
     ):
         if first == 0 and settings.probe_every:
@@ -167,7 +168,8 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                 numbers |= update(trainer, rollouts, weights, optimizer, step)
                 trainer.kl.update(numbers["kl"])
             control["kl_coef"] = trainer.kl.coefficient
-            tracker.log(step + 1, {name: round(value, 6) for name, value in numbers.items()})
+            if leads:
+                tracker.log(step + 1, {name: round(value, 6) for name, value in numbers.items()})
             is_last = step + 1 == settings.steps
             if settings.probe_every and ((step + 1) % settings.probe_every == 0 or is_last):
                 probe(trainer, step + 1, probes)
@@ -181,16 +183,17 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                     f"completions from running, more than feedback.max_unscored = {config.feedback.max_unscored:g} "
                     "allows; look at `kohai doctor`, or leave `runs` out of rl.gates"
                 )
-            if (step + 1) % settings.checkpoint_every == 0 or is_last:
+            if leads and ((step + 1) % settings.checkpoint_every == 0 or is_last):
                 checkpoint.save(step + 1, state)
             done = step + 1
             bar.advance(note=f"reward {numbers.get('reward', math.nan):+.2f}, KL {numbers.get('kl', math.nan):.2f}")
     if alarm and settings.alarm == "roll_back":
         keep(best, weights)
-    adapters.save(trainer.model, "policy", workspace.path(stage, "policy"))
     lines = [probes[key] for key in sorted(probes, key=int)]
-    workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
-    checkpoint.remove()
+    if leads:
+        adapters.save(trainer.model, "policy", workspace.path(stage, "policy"))
+        workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
+        checkpoint.remove()
     return {
         "steps": done,
         "completions": int(control["completions"]),
@@ -255,7 +258,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     if is_fresh:
         drawn = draw(trainer, step)
     is_from_reference = not is_fresh and trainer.workspace.round == 1
-    raw, passes = score(trainer, drawn)
+    drawn, raw, passes = scored(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         known = [i for i, ok in enumerate(allowed) if ok is not None]
@@ -269,7 +272,11 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
         if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), earned))
     groups = [one for one, _ in learned]
-    references = [one.logprobs for one in groups] if is_from_reference else reference_logprobs(trainer, groups)
+    references = (
+        [one.logprobs for one in groups]
+        if is_from_reference
+        else distributed.spread(lambda part: reference_logprobs(trainer, part), groups)
+    )
     rollouts = []
     for (one, earned), reference in zip(learned, references, strict=True):
         prompt = trainer.base.render(trainer.prompts[one.task_id])
@@ -277,16 +284,16 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
             Rollout(one.task_id, prompt, one.completions, one.logprobs, reference, earned, is_from_reference)
         )
     everything = [pair for group in zip(raw, passes, strict=True) for pair in zip(*group, strict=True)]
-    scored = [(value, ok) for value, ok in everything if ok is not None]
+    rated = [(value, ok) for value, ok in everything if ok is not None]
     lengths = [len(ids) for one in drawn for ids in one.completions]
     shares = {}
-    if scored:
-        shares["reward"] = sum(value for value, _ in scored) / len(scored)
-        shares["gated_share"] = sum(not ok for _, ok in scored) / len(scored)
+    if rated:
+        shares["reward"] = sum(value for value, _ in rated) / len(rated)
+        shares["gated_share"] = sum(not ok for _, ok in rated) / len(rated)
     return rollouts, shares | {
         "length": sum(lengths) / len(lengths),
         "completions": float(len(everything)),
-        "unscored": float(len(everything) - len(scored)),
+        "unscored": float(len(everything) - len(rated)),
         "groups_without_signal": float(len(drawn) - len(learned)),
         "fresh": float(is_fresh),
     }
@@ -302,6 +309,12 @@ def draw(trainer: Trainer, step: int) -> list[Drawn]:
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
     at = (step - n_reused) * settings.tasks_per_step
     chosen = [pool[(at + i) % len(pool)] for i in range(min(settings.tasks_per_step, len(pool)))]
+    return distributed.spread(lambda part: draw_of(trainer, step, part), chosen)
+
+
+def draw_of(trainer: Trainer, step: int, chosen: Sequence[str]) -> list[Drawn]:
+    """The completions of some of a step's tasks."""
+    settings = trainer.config.rl
     with adapters.merged(trainer.model, "policy") as plain:
         sampled = generate(
             trainer.base,
@@ -333,6 +346,16 @@ def reference_logprobs(trainer: Trainer, drawn: Sequence[Drawn]) -> list[list[li
             found = {ids: part.tolist() for ids, part in zip(distinct, parts, strict=True)}
             results.append([found[tuple(ids)] for ids in one.completions])
     return results
+
+
+def scored(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[Drawn], list[list[float]], list[list[bool | None]]]:
+    """The completions as they are after scoring, with `score`'s rewards and passes; each process scores a part."""
+
+    def of(part: Sequence[Drawn]) -> list[tuple[Drawn, list[float], list[bool | None]]]:
+        return list(zip(part, *score(trainer, part), strict=True))
+
+    found = distributed.spread(of, drawn)
+    return [one for one, _, _ in found], [values for _, values, _ in found], [passes for _, _, passes in found]
 
 
 def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], list[list[bool | None]]]:
@@ -422,25 +445,31 @@ def update(
         for at in range(0, len(order), settings.minibatch_tasks):
             minibatch = order[at : at + settings.minibatch_tasks]
             n_tokens = sum(r.n_tokens for r in minibatch)
-            for rollout in minibatch:
-                loss, parts = row_loss(
-                    trainer.model,
-                    trainer.value_head,
-                    rollout,
-                    settings,
-                    trainer.kl.coefficient,
-                    rollout.n_tokens / n_tokens,
-                    trainer.base.device,
-                )
+            done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
+            units: list[Sequence[Rollout]] = [*rows_of(minibatch, settings.row_tokens)]
+            if trainer.references:
+                units.append(())
+            for row in distributed.mine(units):
+                if row:
+                    share = sum(rollout.n_tokens for rollout in row) / n_tokens
+                    loss, parts = row_loss(
+                        trainer.model,
+                        trainer.value_head,
+                        row,
+                        settings,
+                        trainer.kl.coefficient,
+                        share,
+                        trainer.base.device,
+                    )
+                else:
+                    loss = settings.ptx_coef * reference_loss(trainer, done)
+                    parts = {"ptx_loss": float(loss.detach())}
                 loss.backward()
                 for name, value in parts.items():
                     totals[name] = totals.get(name, 0.0) + value / (n_completions if name == "kl" else n_minibatches)
-            done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
-            if trainer.references:
-                loss = settings.ptx_coef * reference_loss(trainer, done)
-                loss.backward()
-                totals["ptx_loss"] = totals.get("ptx_loss", 0.0) + float(loss.detach()) / n_minibatches
-            norm = torch.nn.utils.clip_grad_norm_([*weights, *trainer.value_head.parameters()], settings.max_grad_norm)
+            trained = [*weights, *trainer.value_head.parameters()]
+            distributed.sum_gradients(trained)
+            norm = torch.nn.utils.clip_grad_norm_(trained, settings.max_grad_norm)
             if not torch.isfinite(norm):
                 raise TrainingError(
                     f"rl: the gradient is not a number at step {step + 1}; the last checkpoint is whole. "
@@ -450,8 +479,16 @@ def update(
                 group["lr"] = group["peak"] * schedule(done, settings.steps * n_updates)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        numbers = totals | {k: v for k, v in numbers.items() if k != "kl"}
+        numbers = distributed.sum_numbers(totals) | {k: v for k, v in numbers.items() if k != "kl"}
     return numbers
+
+
+def rows_of(rollouts: Sequence[Rollout], max_tokens: int) -> Iterator[list[Rollout]]:
+    """Tasks in rows of at most so many tokens (or one task), the longest first."""
+    groups = {id(one): (one.prompt, [*map(list, dict.fromkeys(map(tuple, one.completions)))]) for one in rollouts}
+    size = lambda one: len(one.prompt) + sum(map(len, groups[id(one)][1]))  # noqa: E731
+    order = sorted(rollouts, key=lambda one: -size(one))
+    return ([order[i] for i in row] for row in rows([groups[id(one)] for one in order], max_tokens))
 
 
 def reference_loss(trainer: Trainer, done: int) -> torch.Tensor:
@@ -475,10 +512,17 @@ def schedule(done: int, total: int) -> float:
 
 
 def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
+    """Looks at the probe set, where there is one."""
+    line = distributed.from_leader(lambda: look(trainer, step))
+    if line is not None:
+        probes[str(step)] = line
+
+
+def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
     """Greedy answers to the probe tasks, run and read by the reward model: executability, effect match and reward."""
     tasks = [t for t in trainer.workspace.read_records(Task, "prepare/tasks/probe.jsonl") if t.id in trainer.prompts]
     if not tasks:
-        return
+        return None
     settings = trainer.config.rl.sampling
     with adapters.merged(trainer.model, "policy") as plain:
         answers = generate(
@@ -507,7 +551,7 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     }
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
-    probes[str(step)] = line
+    return line
 
 
 def best_step(probes: Mapping[str, Any]) -> int:
