@@ -204,7 +204,14 @@ def test_two_rounds(whole, tmp_path):
     """The second round samples other tasks from the first one's policy, learns rewards from both rounds' feedback, goes
     on from that policy, and is what is evaluated; an ensemble of two, killed in the second round, ends the same.
     """
-    more = ["rounds=2", "reward_model.members=2", "tasks.n_sampled=3", "rl.steps=2", "evaluate.arms=[sft,rlaif]"]
+    more = [
+        "rounds=2",
+        "reward_model.members=2",
+        "tasks.n_sampled=3",
+        "rl.steps=2",
+        "rl.keep_every=2",
+        "evaluate.arms=[sft,rlaif]",
+    ]
     more = [part for override in more for part in ("--set", override)]
     runs = [tmp_path / "whole", tmp_path / "killed"]
     for run in runs:
@@ -235,10 +242,27 @@ def test_two_rounds(whole, tmp_path):
     evaluated = json.loads((runs[0] / "evaluate" / "manifest.json").read_text())["inputs"]
     assert "rl_2/policy" in evaluated
     assert "rl/policy" not in evaluated
+    assert [path.name for path in sorted((runs[0] / "rl_2" / "policies").iterdir())] == ["step-2"]
+    assert digest_path(runs[0] / "rl_2" / "policies" / "step-2") == digest_path(runs[0] / "rl_2" / "policy")
     report = json.loads((runs[0] / "report" / "report.json").read_text(encoding="utf-8"))
     assert [line["step"] for line in report["curves"]["rl"]] == [1, 2, 3, 4]
     assert report["stages"]["reward_model_2"]["members"] == 2
     assert "sample_2: done before" in kohai_messages("sample", *SMOKE, *more, "--set", f"run={runs[0]}")
+
+
+def test_going_on_from_an_adapter(whole, tmp_path):
+    """SFT from another run's policy is not SFT from nothing, and a changed adapter there makes it run again."""
+    run, policy = tmp_path / "run", tmp_path / "policy"
+    shutil.copytree(whole / "prepare", run / "prepare")
+    shutil.copytree(whole / "rl" / "policy", policy)
+    command = ["sft", *SMOKE, "--set", f"run={run}", "--set", f"sft.start_from={policy}"]
+    assert "sft: done (" in kohai_messages(*command)
+    first = digest_path(run / "sft" / "adapter")
+    assert first != digest_path(whole / "sft" / "adapter")
+    assert "sft: done before" in kohai_messages(*command)
+    shutil.copyfile(whole / "sft" / "adapter" / "adapter_model.safetensors", policy / "adapter_model.safetensors")
+    assert "sft: done (" in kohai_messages(*command)
+    assert digest_path(run / "sft" / "adapter") != first
 
 
 def kohai_messages(*arguments: str) -> str:

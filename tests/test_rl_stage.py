@@ -326,3 +326,42 @@ def test_rows_are_filled_longest_first():
         rollouts.append(rl.Rollout(name, [1, 2], completions, [], [], torch.zeros(0)))
     assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 18)] == [["c"], ["b", "a", "d"]]
     assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 1)] == [["c"], ["b"], ["a"], ["d"]]
+
+
+def test_watched_numbers():
+    """A number at its bound is inside, one beyond it or no number is not; what was not measured is not watched."""
+    watched = {"kl": (0.0, 10.0), "length": (5.0, 50.0)}
+    assert rl.out_of_bounds({"kl": 10.0, "length": 5.0}, watched, 3) == ""
+    assert rl.out_of_bounds({"length": 4.0}, watched, 3) == "alarm: length is 4 at step 3, outside 5 to 50"
+    assert rl.out_of_bounds({"kl": float("nan")}, watched, 3).startswith("alarm: kl is nan")
+    assert rl.out_of_bounds({"entropy": -1.0}, watched, 3) == ""
+
+
+@pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 2, 0.0), ("stop", 2, 2.0), ("warn", 4, 4.0)])
+def test_a_watched_number_brakes(monkeypatch, tmp_path, answer, steps, weight):
+    """The KL is the step's number squared, at most 3: the second step is beyond. Nobody looked at a probe set."""
+    config = parse_config(
+        {
+            "run": str(tmp_path),
+            "package": {"path": "p"},
+            "tasks": {"folder": "t"},
+            "rl": {"steps": 4, "probe_every": 0, "alarm": answer, "watched": {"kl": [0, 3]}},
+        }
+    )
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    saved = []
+
+    def update(*given):
+        with torch.no_grad():
+            parameter.add_(1)
+        return {"kl": float((given[-1] + 1) ** 2)}
+
+    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
+    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
+    monkeypatch.setattr(rl, "update", update)
+    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
+    monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
+    report = rl.train(config, Workspace(tmp_path), "rl")
+    assert (report["steps"], saved, report["best_step"]) == (steps, [weight], 0)
+    assert report["alarm"] == "alarm: kl is 4 at step 2, outside 0 to 3"

@@ -121,8 +121,8 @@ class LoraConfig(_Section):
     modules: tuple[str, ...] = Field((), description="Names of the linear layers adapted in each block; empty = all.")
 
 
-class SftConfig(_Section):
-    """Supervised fine-tuning on the demo references."""
+class TuningConfig(_Section):
+    """Fine-tuning of one adapter."""
 
     lora: LoraConfig = LoraConfig()
     epochs: Positive = Field(3, description="Passes over the references.")
@@ -130,14 +130,22 @@ class SftConfig(_Section):
     batch_size: Positive = Field(8, description="References per update.")
 
 
-class RejectionSftConfig(SftConfig):
+class SftConfig(TuningConfig):
+    """Supervised fine-tuning on the demo references."""
+
+    start_from: Path | None = Field(
+        None, description="An adapter's folder to go on from, for example another run's rl/policy; null = a fresh one."
+    )
+
+
+class RejectionSftConfig(TuningConfig):
     """Rejection sampling: SFT once more, on the demo references and each practice task's best completion that ran."""
 
     epochs: Positive = Field(1, description="Passes over the references and the chosen completions.")
     learning_rate: Above0 = Field(3e-4, description="Peak; cosine decay after a short warm-up.")
 
 
-class DpoConfig(SftConfig):
+class DpoConfig(TuningConfig):
     """Direct preference optimisation (arXiv 2305.18290) of the SFT adapter on the sampled preferences, to compare."""
 
     epochs: Positive = Field(1, description="Passes over the preferences.")
@@ -393,9 +401,21 @@ class RlConfig(_Section):
     alarm: Literal["roll_back", "stop", "warn"] = Field(
         "roll_back",
         description="Where the probe set's executability has fallen beyond chance (two standard errors of the paired "
-        "difference) from its best: back to the weights it was best with, an end as it is, or a word in the report.",
+        "difference) from its best, or a watched number leaves its bounds: back to the weights that the probe set was "
+        "best with, an end as it is, or a word in the report.",
     )
-    checkpoint_every: Positive = Field(2, description="Steps between checkpoints.")
+    watched: dict[Literal["kl", "entropy", "length", "reward"], tuple[float, float]] = Field(
+        {"kl": (0.0, 100.0)},
+        description="Bounds of a step's numbers: KL in nats a completion, entropy in nats a token, length in tokens, "
+        "mean reward.",
+    )
+    checkpoint_every: Positive = Field(
+        2, description="Steps between checkpoints. The last one is kept, and the weights that the probe set likes best."
+    )
+    keep_every: Natural = Field(
+        0,
+        description="Steps between policies that are kept, as policies/step-N of the stage's folder; 0 = none.",
+    )
 
 
 class EvaluateConfig(_Section):

@@ -131,7 +131,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         ],
         weight_decay=0.0,
     )
-    control = {"kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0}
+    control: dict[str, Any] = {"kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0, "alarm": ""}
     best = [weight.detach().clone() for weight in weights]  # by the probe set
     probes: dict[str, Any] = {}
     numbers: dict[str, float] = {}
@@ -147,7 +147,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     checkpoint = Checkpoint(workspace.path(stage, "checkpoint.pt"))
     first = checkpoint.restore(state)
     trainer.kl.coefficient = control["kl_coef"]
-    done, alarm = first, first_alarm(probes)
+    done, alarm = first, first_alarm(probes) or control["alarm"]
     leads = distributed.leads()
     with (
         Tracker(workspace.path(stage), f"{config.run.name}-{stage}", config.report_to if leads else ()) as tracker,
@@ -168,6 +168,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                 numbers |= update(trainer, rollouts, weights, optimizer, step)
                 trainer.kl.update(numbers["kl"])
             control["kl_coef"] = trainer.kl.coefficient
+            if not alarm and (alarm := out_of_bounds(numbers, settings.watched, step + 1)):
+                control["alarm"] = alarm
+                progress.say(f"{stage}: {alarm}")
             if leads:
                 tracker.log(step + 1, {name: round(value, 6) for name, value in numbers.items()})
             is_last = step + 1 == settings.steps
@@ -183,6 +186,8 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                     f"completions from running, more than feedback.max_unscored = {config.feedback.max_unscored:g} "
                     "allows; look at `kohai doctor`, or leave `runs` out of rl.gates"
                 )
+            if leads and settings.keep_every and (step + 1) % settings.keep_every == 0:
+                adapters.save(trainer.model, "policy", workspace.path(stage, "policies", f"step-{step + 1}"))
             if leads and ((step + 1) % settings.checkpoint_every == 0 or is_last):
                 checkpoint.save(step + 1, state)
             done = step + 1
@@ -202,6 +207,14 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         "probe_first": lines[:1],
         "probe_last": lines[-1:],
     } | ({"alarm": alarm, "alarm_answer": settings.alarm, "best_step": best_step(probes)} if alarm else {})
+
+
+def out_of_bounds(numbers: Mapping[str, float], watched: Mapping[Any, tuple[float, float]], step: int) -> str:
+    """What to say where a watched number has left its bounds; empty where none has."""
+    for name, (low, high) in watched.items():
+        if name in numbers and not low <= numbers[name] <= high:
+            return f"alarm: {name} is {numbers[name]:.4g} at step {step}, outside {low:g} to {high:g}"
+    return ""
 
 
 def start(config: Config, workspace: Workspace) -> Trainer:
@@ -555,8 +568,8 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
 
 
 def best_step(probes: Mapping[str, Any]) -> int:
-    """The step at which most of the probe tasks ran; of equal ones the last."""
-    return max((sum(map(bool, line["ran"])), line["step"]) for line in probes.values())[1]
+    """The step at which most of the probe tasks ran; of equal ones the last, and 0 where none was looked at."""
+    return max(((sum(map(bool, line["ran"])), line["step"]) for line in probes.values()), default=(0, 0))[1]
 
 
 def first_alarm(probes: Mapping[str, Any]) -> str:

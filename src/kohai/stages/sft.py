@@ -20,7 +20,10 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    return settings, [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "tasks", "demo.jsonl")]
+    inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "tasks", "demo.jsonl")]
+    if config.sft.start_from is not None:
+        inputs.append(config.sft.start_from)
+    return settings, inputs
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -45,5 +48,6 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             batch_size=config.sft.batch_size,
             seed=config.seed,
             tracker=tracker,
+            start_from=config.sft.start_from,
         )
     return report | {"dtype": str(base.dtype).removeprefix("torch."), "device": str(base.device)}
