@@ -140,12 +140,17 @@ def test_a_program_passes_the_gates_only_if_it_ran():
     assert rl.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
 
 
-def test_every_reference_comes_once_a_round():
-    """Three references, two an update: after three updates each was there twice; the loss is their tokens' mean."""
+@pytest.mark.parametrize("row_tokens", [512, 4])
+def test_every_reference_comes_once_a_round(row_tokens):
+    """Three references, two an update: after three updates each was there twice; the loss is their tokens' mean, in one
+    row or in one for each.
+    """
     base = tiny_base()
     references = [([5, 6], [7]), ([8], [9, 10, 11]), ([12], [13, 14])]
     trainer = SimpleNamespace(
-        config=SimpleNamespace(seed=3, rl=STEP.model_copy(update={"ptx_tasks": 2})),
+        config=SimpleNamespace(
+            seed=3, rl=STEP.model_copy(update={"ptx_tasks": 2, "ptx_coef": 0.5, "row_tokens": row_tokens})
+        ),
         base=base,
         model=base.model,
         references=references,
@@ -154,10 +159,16 @@ def test_every_reference_comes_once_a_round():
     pairs = {(a, b): float((parts[a] + parts[b]) / (a + b)) for a in parts for b in parts}
     seen = []
     for done in range(3):
-        loss = float(rl.reference_loss(trainer, done))
+        units = rl.references_losses(trainer, done)
+        assert len(units) == (1 if row_tokens == 512 else 2)
+        found = [unit() for unit in units]
+        loss = sum(numbers["ptx_loss"] for _, numbers in found)
+        assert sum(float(part) for part, _ in found) == pytest.approx(0.5 * loss)
         seen += min(pairs, key=lambda pair: abs(pairs[pair] - loss))
         assert min(abs(value - loss) for value in pairs.values()) < 1e-5
     assert sorted(seen) == [1, 1, 2, 2, 3, 3]
+    trainer.references = []
+    assert rl.references_losses(trainer, 0) == []
 
 
 def test_schedule():

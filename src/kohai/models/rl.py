@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
 EARNED = {"gae": win_rates, "win_rate": win_rates, "rloo": leave_one_out, "grpo": standardised}
+Part = Callable[[], tuple[torch.Tensor, dict[str, float]]]  # a part of an update's loss, and numbers for the curves
 WITHOUT_SIGNAL = 1e-6  # scores of a group that are all this small say nothing
 
 
@@ -459,24 +461,11 @@ def update(
             minibatch = order[at : at + settings.minibatch_tasks]
             n_tokens = sum(r.n_tokens for r in minibatch)
             done = step * n_updates + epoch * n_minibatches + at // settings.minibatch_tasks
-            units: list[Sequence[Rollout]] = [*rows_of(minibatch, settings.row_tokens)]
-            if trainer.references:
-                units.append(())
-            for row in distributed.mine(units):
-                if row:
-                    share = sum(rollout.n_tokens for rollout in row) / n_tokens
-                    loss, parts = row_loss(
-                        trainer.model,
-                        trainer.value_head,
-                        row,
-                        settings,
-                        trainer.kl.coefficient,
-                        share,
-                        trainer.base.device,
-                    )
-                else:
-                    loss = settings.ptx_coef * reference_loss(trainer, done)
-                    parts = {"ptx_loss": float(loss.detach())}
+            units: list[Part] = [
+                partial(rollouts_loss, trainer, row, n_tokens) for row in rows_of(minibatch, settings.row_tokens)
+            ]
+            for unit in distributed.mine(units + references_losses(trainer, done)):
+                loss, parts = unit()
                 loss.backward()
                 for name, value in parts.items():
                     totals[name] = totals.get(name, 0.0) + value / (n_completions if name == "kl" else n_minibatches)
@@ -504,16 +493,38 @@ def rows_of(rollouts: Sequence[Rollout], max_tokens: int) -> Iterator[list[Rollo
     return ([order[i] for i in row] for row in rows([groups[id(one)] for one in order], max_tokens))
 
 
-def reference_loss(trainer: Trainer, done: int) -> torch.Tensor:
-    """Mean negative log-likelihood of an answer token of the next demo references, which come round in random order."""
+def rollouts_loss(trainer: Trainer, row: Sequence[Rollout], n_tokens: int) -> tuple[torch.Tensor, dict[str, float]]:
+    """The loss of a few tasks of a minibatch of so many tokens, and numbers for the curves."""
+    return row_loss(
+        trainer.model,
+        trainer.value_head,
+        row,
+        trainer.config.rl,
+        trainer.kl.coefficient,
+        sum(rollout.n_tokens for rollout in row) / n_tokens,
+        trainer.base.device,
+    )
+
+
+def references_losses(trainer: Trainer, done: int) -> list[Part]:
+    """Mean negative log-likelihood of an answer token of the next demo references, which come round in random order, by
+    parts that add up to it; and those numbers, without `rl.ptx_coef`.
+    """
     count, size = trainer.config.rl.ptx_tasks, len(trainer.references)
     chosen = []
-    for place in range(done * count, (done + 1) * count):
+    for place in range(done * count, (done + 1) * count if size else 0):
         order = list(range(size))
         random.Random(f"{trainer.config.seed}/references/{place // size}").shuffle(order)
         chosen.append(trainer.references[order[place % size]])
-    packed = pack([(prompt, [answer]) for prompt, answer in chosen], trainer.base.device)
-    return -token_scores(trainer.model, packed).logprobs.mean()
+    groups = [(prompt, [answer]) for prompt, answer in chosen]
+    n_tokens = sum(len(answer) for _, answer in chosen)
+
+    def loss(row: Sequence[int]) -> tuple[torch.Tensor, dict[str, float]]:
+        packed = pack([groups[i] for i in row], trainer.base.device)
+        found = -token_scores(trainer.model, packed).logprobs.sum() / n_tokens
+        return trainer.config.rl.ptx_coef * found, {"ptx_loss": float(found.detach())}
+
+    return [partial(loss, row) for row in rows(groups, trainer.config.rl.row_tokens)]
 
 
 def schedule(done: int, total: int) -> float:
