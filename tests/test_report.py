@@ -117,7 +117,35 @@ def test_paired(workspace):
     assert found["difference"] == pytest.approx(3 / 11)
     assert found["n"] == 11
     assert 0 <= found["low"] < 3 / 11 < found["high"]
+    assert (found["p"], found["p_holm"], found["needed"]) == (0.25, 0.25, None)
     assert set(paired) == {"rlaif-sft"}
+
+
+def test_what_differences_show():
+    """120 tasks. RLAIF wins 18 and loses 2 against SFT, best of n wins 9 and loses 3: corrected over two pairs the first
+    is beyond chance (p = 0.0008) and the second is not (0.146). 20 of 120 differ; with d = 0.1034 that is
+    (1.96 * sqrt(0.1667) + 0.8416 * sqrt(0.1667 - d^2))^2 / d^2 = 120.
+    """
+
+    def arm(name, ran):
+        execution = Execution("ok", "none")
+        return [Evaluation(name, "test", str(i), "", execution, {"executability": bool(i in ran)}) for i in range(120)]
+
+    sft = set(range(50))
+    by_arm = {
+        "sft": {"test": arm("sft", sft)},
+        "rlaif": {"test": arm("rlaif", sft - {0, 1} | set(range(50, 68)))},
+        "best_of_n": {"test": arm("best_of_n", sft - {0, 1, 2} | set(range(50, 59)))},
+    }
+    which = [("rlaif", "sft"), ("best_of_n", "sft")]
+    paired = tables.pairs(by_arm, 200, 0, which)
+    first, second = (paired[f"{arm}-sft"]["test"]["executability"] for arm in ("rlaif", "best_of_n"))
+    assert first["p_holm"] == pytest.approx(2 * first["p"]) == pytest.approx(4 * (1 + 20 + 190) / 2**20)
+    assert second["p_holm"] == second["p"] == pytest.approx(2 * (1 + 12 + 66 + 220) / 2**12)
+    text = words.shown({"paired": paired}, "test")
+    assert "Holm over 2 pairs, p < 0.05): RLAIF less SFT. With n = 120 a difference of 10.3 points is needed" in text
+    assert "as RLAIF and SFT do." in text
+    assert words.shown({"paired": paired}, "other") == ""
 
 
 def test_what_is_missing_is_absent(workspace, tmp_path):

@@ -19,6 +19,7 @@ def render(report: Mapping[str, Any]) -> str:
         if differences := differences_table(report, split):
             parts.append("Paired differences, in points:")
             parts.append(table(*differences))
+            parts += [text for text in [words.shown(report, split)] if text]
     facts = [f"seed {words.scalar(report['seed'])}", f"commit {words.scalar(report['commit'])}"]
     facts += [report["machine"]["cpu"], f"{report['machine']['cores']} cores"]
     facts += [words.seconds(report["seconds"]), f"peak {words.size(report['peak_memory_bytes'])}"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kohai import metrics
+from kohai.metrics.comparisons import detectable_difference, holm, mcnemar
 from kohai.records import Evaluation, Task
 
 ARMS = ("base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif")
@@ -70,7 +71,11 @@ def describe(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: int, seed: int) -> dict[str, Any]:
-    """`{metric: {difference, low, high, n}}` of `after` less `before`, over the tasks scored in both."""
+    """`{metric: {difference, low, high, n}}` of `after` less `before`, over the tasks scored in both.
+
+    Where a metric is yes or no, with `p` (McNemar's exact test) and `needed`, the smallest difference that so many
+    tasks show four times of five where arms differ on as many of them as these; null where they show none.
+    """
     earlier = {evaluation.task_id: evaluation for evaluation in before}
     entry: dict[str, Any] = {}
     for metric in (*METRICS, *LIKENESS):
@@ -85,6 +90,10 @@ def pair(after: Sequence[Evaluation], before: Sequence[Evaluation], resamples: i
         if left:
             found = metrics.paired_bootstrap(left, right, resamples=resamples, seed=seed)
             entry[metric] = {"difference": found.difference, "low": found.low, "high": found.high, "n": found.n}
+        if left and metric in METRICS:
+            test = mcnemar([bool(value) for value in left], [bool(value) for value in right])
+            differ = (test.wins + test.losses) / len(left)
+            entry[metric] |= {"p": test.p, "needed": detectable_difference(len(left), differ) if differ else None}
     return entry
 
 
@@ -104,7 +113,19 @@ def pairs(
             others = by_arm.get(before, {}).get(split)
             if others and (entry := pair(evaluations, others, resamples, seed)):
                 found.setdefault(f"{after}{mark}{before}", {})[split] = entry
+    _correct(found)
     return found
+
+
+def _correct(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Gives each difference that was tested `p_holm`: its p-value, corrected for all pairs of its split and metric."""
+    for split in {split for by_split in found.values() for split in by_split}:
+        for metric in METRICS:
+            entries = {
+                pair: by_split[split][metric] for pair, by_split in found.items() if metric in by_split.get(split, {})
+            }
+            for pair, p in holm({pair: entry["p"] for pair, entry in entries.items()}).items():
+                entries[pair]["p_holm"] = p
 
 
 def pooled(runs: Sequence[ByArm], seed: int) -> dict[str, Any]:

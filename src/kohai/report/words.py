@@ -79,6 +79,24 @@ def difference(entry: Mapping[str, Any] | None) -> str:
     return f"{points(entry['difference'])} [{points(entry['low'])}, {points(entry['high'])}]"
 
 
+def shown(report: Mapping[str, Any], of_split: str) -> str:
+    """What a split's paired differences show beyond chance, and how large one must be for it; empty without any."""
+    pairs = {name: by_split[of_split] for name, by_split in report["paired"].items() if of_split in by_split}
+    told = {name: entry["executability"] for name, entry in pairs.items() if "p_holm" in entry.get("executability", {})}
+    if not told:
+        return ""
+    differ = [pair(name) for name, entry in told.items() if entry["p_holm"] < 0.05]
+    found = "; ".join(differ) if differ else "none"
+    text = f"Beyond chance in executability (McNemar, Holm over {len(told)} pairs, p < 0.05): {found}."
+    first, entry = next(iter(told.items()))
+    if entry["needed"] is None:
+        return text
+    return (
+        f"{text} With n = {entry['n']} a difference of {entry['needed'] * 100:.1f} points is needed to be shown four "
+        f"times of five, where arms differ on as many tasks as {pair(first).replace(' less ', ' and ')} do."
+    )
+
+
 def points(value: float) -> str:
     """A difference of shares, with its sign."""
     return f"{value * 100:+.1f}"
