@@ -122,8 +122,8 @@ def test_paired(workspace):
 
 
 def test_what_differences_show():
-    """120 tasks. RLAIF wins 18 and loses 2 against SFT, best of n wins 9 and loses 3: corrected over two pairs the first
-    is beyond chance (p = 0.0008) and the second is not (0.146). 20 of 120 differ; with d = 0.1034 that is
+    """120 tasks. RLAIF wins 18 and loses 2 against SFT, best of n wins 9 and loses 3: corrected over two pairs the
+    first is beyond chance (p = 0.0008) and the second is not (0.146). 20 of 120 differ; with d = 0.1034 that is
     (1.96 * sqrt(0.1667) + 0.8416 * sqrt(0.1667 - d^2))^2 / d^2 = 120.
     """
 
