@@ -295,3 +295,30 @@ def test_two_processes_train_as_one(whole, tmp_path):
     ours, theirs = (load_file(folder / "rl" / "policy" / "adapter_model.safetensors") for folder in (run, whole))
     for name, weight in ours.items():
         torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("what", ["judges", "export"])
+def test_no_room_on_the_disk(whole, tmp_path, what):
+    """A disk that holds what is there and little more: one clear error, exit code 2, nothing half-written."""
+    if not shutil.which("unshare"):
+        pytest.skip("no unshare")
+    small = tmp_path / "small"
+    small.mkdir()
+    before = ("prepare", "sft", "sample")
+    size = sum(f.stat().st_size + 4096 for name in before for f in (whole / name).rglob("*")) + 40_000
+    if what == "judges":
+        first = f"for stage in {' '.join(before)}; do cp -r {whole}/$stage {small}/; done"
+        words = [*COMMAND, "judges", *SMOKE, "--set", f"run={small}"]
+    else:
+        first, size = "true", 40_000
+        words = [*COMMAND, "export", str(whole), "--to", str(small / "out"), "--merged"]
+    script = f"mount -t tmpfs -o size={size} tmpfs {small} && {first} && {' '.join(words)}; "
+    script += f"code=$?; find {small} -name '.*.part' >&2; ls {small} >&2; exit $code"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    if "unshare: " in done.stderr or "mount: " in done.stderr:
+        pytest.skip("no user namespaces here")
+    assert done.returncode == 2, done.stderr
+    assert "no space left on the disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ".part" not in done.stderr
+    assert "\nout\n" not in done.stderr
