@@ -27,7 +27,7 @@ from kohai.config import Config
 from kohai.errors import TrainingError, UnscoredError
 from kohai.judge import answer_runs
 from kohai.metrics import effect_match, executability, wilson
-from kohai.models import adapters
+from kohai.models import adapters, rollout_server
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
 from kohai.models.generate import generate
@@ -85,7 +85,7 @@ class Trainer:
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of a stage that trains by this loop."""
     settings = {
-        "rl": config.rl.model_dump(mode="json"),
+        "rl": config.rl.model_dump(mode="json", exclude={"server"}) | ({"server": True} if config.rl.server else {}),
         "sample": config.sample.model_dump(mode="json"),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
@@ -244,8 +244,9 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
     is_fresh = not drawn
+    from_server: dict[str, float] = {}
     if is_fresh:
-        drawn = draw(trainer, step)
+        drawn, from_server = draw(trainer, step)
     raw, passes = score(trainer, drawn)
     learned = []
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
@@ -269,7 +270,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     if scored:
         shares["reward"] = sum(value for value, _ in scored) / len(scored)
         shares["gated_share"] = sum(not ok for _, ok in scored) / len(scored)
-    return rollouts, shares | {
+    return rollouts, shares | from_server | {
         "length": sum(lengths) / len(lengths),
         "completions": float(len(everything)),
         "unscored": float(len(everything) - len(scored)),
@@ -278,8 +279,11 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     }
 
 
-def draw(trainer: Trainer, step: int) -> list[Drawn]:
-    """Completions of the step's tasks from the policy as it is; tasks not sampled before come first."""
+def draw(trainer: Trainer, step: int) -> tuple[list[Drawn], dict[str, float]]:
+    """Completions of the step's tasks from the policy as it is; tasks not sampled before come first.
+
+    Where a server draws them, with how far its log-probabilities are from the policy's own, for the curves.
+    """
     settings = trainer.config.rl
     seen = {one.task_id for one in trainer.sampled}
     unseen = [t for t in trainer.tasks if trainer.tasks[t].reference is None and t not in seen and t in trainer.prompts]
@@ -288,22 +292,32 @@ def draw(trainer: Trainer, step: int) -> list[Drawn]:
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
     at = (step - n_reused) * settings.tasks_per_step
     chosen = [pool[(at + i) % len(pool)] for i in range(min(settings.tasks_per_step, len(pool)))]
-    with adapters.merged(trainer.model, "policy") as plain:
-        sampled = generate(
-            trainer.base,
-            plain,
-            [trainer.base.render(trainer.prompts[t]) for t in chosen],
-            n=settings.sampling.n,
-            temperature=settings.sampling.temperature,
-            max_new_tokens=settings.sampling.max_new_tokens,
-            batch_tokens=settings.sampling.batch_tokens,
-            seed=trainer.config.seed,
-            keys=[f"rl/{step}/{task_id}" for task_id in chosen],
+    prompts = [trainer.base.render(trainer.prompts[t]) for t in chosen]
+    keys = [f"rl/{step}/{task_id}" for task_id in chosen]
+    from_server: dict[str, float] = {}
+    if settings.server is not None:
+        folder = trainer.workspace.path("rollout_server")
+        sampled, gap = rollout_server.draw(
+            trainer.base, trainer.model, settings.server, settings.sampling, prompts, trainer.config.seed, keys, folder
         )
+        from_server["server_gap"] = gap
+    else:
+        with adapters.merged(trainer.model, "policy") as plain:
+            sampled = generate(
+                trainer.base,
+                plain,
+                prompts,
+                n=settings.sampling.n,
+                temperature=settings.sampling.temperature,
+                max_new_tokens=settings.sampling.max_new_tokens,
+                batch_tokens=settings.sampling.batch_tokens,
+                seed=trainer.config.seed,
+                keys=keys,
+            )
     return [
         Drawn(task_id, [s.ids for s in group], [s.logprobs for s in group], [s.finished for s in group])
         for task_id, group in zip(chosen, sampled, strict=True)
-    ]
+    ], from_server
 
 
 @torch.no_grad()
