@@ -30,6 +30,7 @@ class Server:
 
     def __init__(self, script):
         self.requests = []
+        self.paths = []
         self.headers = []
         self.released = threading.Event()
         outer = self
@@ -41,6 +42,7 @@ class Server:
                 with lock:
                     number = len(outer.requests)
                     outer.requests.append(body)
+                    outer.paths.append(self.path)
                     outer.headers.append(dict(self.headers))
                 answer = script(number, body)
                 if answer is None:

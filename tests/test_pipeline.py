@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from chat_server import chat
+from rollout_decoder import Decoder
 from safetensors.torch import load_file
 
+from kohai.config import ModelConfig
+from kohai.models.base import load_base
 from kohai.pipeline import STAGES
 from kohai.workspace import digest_path
 
@@ -28,18 +31,18 @@ ARTIFACTS = (
 )  # fmt: skip
 
 
-def started(run: Path, stage: str = "run") -> subprocess.Popen[str]:
+def started(run: Path, stage: str = "run", *settings: str) -> subprocess.Popen[str]:
     """The smoke run, or one stage of it, as a child process."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*COMMAND, stage, *SMOKE, "--set", f"run={run}"], cwd=ROOT, env=environment, text=True,
+        [*COMMAND, stage, *SMOKE, "--set", f"run={run}", *settings], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def finished(run: Path, stage: str = "run") -> str:
+def finished(run: Path, stage: str = "run", *settings: str) -> str:
     """Its messages, after it ended well."""
-    child = started(run, stage)
+    child = started(run, stage, *settings)
     _, messages = child.communicate(timeout=300)
     assert child.returncode == 0, messages
     return messages
@@ -117,6 +120,34 @@ def test_rl_killed_anywhere_is_the_same(whole, tmp_path, seed):
     reports = [json.loads((folder / "rl" / "manifest.json").read_text(encoding="utf-8")) for folder in (run, whole)]
     assert reports[0]["report"] == reports[1]["report"]
     assert not list(run.rglob("*.part"))
+
+
+def test_rl_with_a_server_killed_is_the_same(whole, tmp_path, serve):
+    """The fresh rollouts come from a server. `kill -9` while it draws the last step, then on: the same policy.
+
+    The adapter that the killed process left is gone from the server and the run.
+    """
+    asked = []
+    for run in (tmp_path / "whole", tmp_path / "killed"):
+        shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl", "evaluate", "report"))
+        script = Decoder(load_base(ModelConfig(name="tiny-random", device="cpu", dtype="float32", threads=1)), 7)
+        server = serve(script)
+        settings = ("--set", f"rl.server={{base_url: '{server.url}'}}", "--set", "rl.server.concurrency=1")
+        if run.name == "killed":
+            child = started(run, "rl", *settings)
+            deadline = time.monotonic() + 200
+            while len(server.requests) <= 5 and child.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.002)  # two steps of: load, two tasks, unload
+            child.kill()
+            child.communicate()
+            assert [path.name for path in (run / "rollout_server").iterdir()] == sorted(script.loaded) != []
+        finished(run, "rl", *settings)
+        assert (script.loaded, (run / "rollout_server").exists()) == (set(), False)
+        asked.append(sum("prompt" in body for body in server.requests))
+        lines = [json.loads(line) for line in (run / "rl" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [line["server_gap"] < 1e-4 for line in lines if "server_gap" in line] == [True, True]
+    assert asked[0] == 4 < asked[1]
+    assert digest_path(tmp_path / "killed" / "rl" / "policy") == digest_path(tmp_path / "whole" / "rl" / "policy")
 
 
 def test_interrupted_says_how_to_go_on(tmp_path):

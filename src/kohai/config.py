@@ -328,6 +328,17 @@ class RewardModelConfig(_Section):
     )
 
 
+class ServerConfig(_Section):
+    """A vLLM server that draws the RL stage's completions; without this section Kohai's own decoder does. docs/scale.md
+    says how to start it.
+    """
+
+    base_url: str = Field(description="For example http://127.0.0.1:8000/v1.")
+    key_env: str = Field("KOHAI_SERVER_KEY", description="Environment variable that holds the key, if one is needed.")
+    timeout_seconds: Above0 = Field(300.0, description="For one task's completions; also for loading the policy.")
+    concurrency: Positive = Field(32, description="Tasks that are asked for at a time.")
+
+
 class RlConfig(_Section):
     """PPO (arXiv 1707.06347) against the reward model."""
 
@@ -339,6 +350,10 @@ class RlConfig(_Section):
     sampling: SamplingConfig = SamplingConfig()
     reuse_samples: bool = Field(
         True, description="The sample stage's completions, drawn from this very policy, are the first rollouts."
+    )
+    server: ServerConfig | None = Field(
+        None,
+        description="Draws the other rollouts, with the policy's weights of each step; null = Kohai's own decoder.",
     )
     epochs: Positive = Field(2, description="Passes over a rollout batch.")
     minibatch_tasks: Positive = Field(4, description="Tasks per minibatch.")

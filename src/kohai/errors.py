@@ -4,7 +4,7 @@ KohaiError
 ├── UserError            the user can mend it: exit code 2
 │   ├── ConfigError      a configuration; lists every mistake at once
 │   ├── DataError        a task, catalog, rubric or model file; names file, line and field
-│   ├── EndpointError    a judge's endpoint refused, hung or answered nonsense
+│   ├── EndpointError    a judge's or a rollout server's endpoint refused, hung or answered nonsense
 │   ├── BudgetError      what may be spent on a judge is spent
 │   ├── WorkspaceError   a run's folder: another version, another config, locked, no space left
 │   └── ToolError        something that this machine lacks
@@ -37,7 +37,7 @@ class DataError(UserError):
 
 
 class EndpointError(UserError):
-    """A judge's endpoint refused, hung or answered nonsense."""
+    """A judge's or a rollout server's endpoint refused, hung or answered nonsense."""
 
 
 class BudgetError(UserError):

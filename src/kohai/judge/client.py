@@ -8,30 +8,23 @@ Every request passes the breaker, the rates and the budget of `judge/limits.py`.
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import json
-import os
-import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-from pydantic import SecretStr
 
 from kohai.config import EndpointConfig
 from kohai.errors import EndpointError
+from kohai.http import Endpoint, backoff, passes, retry_after
 from kohai.judge.limits import Breaker, Budget, Rates
 from kohai.ledger import Ledger, Usage
 
 Messages = list[dict[str, str]]
 
-_RETRIED = frozenset({408, 425, 429})
 _ABOUT_ONE_CASE = frozenset({400, 413, 422})
-_MAX_WAIT_SECONDS = 120.0
-_MAX_MESSAGE = 300
 _TEMPLATE_BYTES = 64  # what a chat template adds to a message, at most
 _BYTES_PER_TOKEN = 3  # a low estimate for code and English; no token is shorter than a byte
 _PAUSES = 8  # the breaker's first pause, in back-offs
@@ -86,13 +79,9 @@ class ChatClient:
         self._backoff_seconds = backoff_seconds
         self._not_before = 0.0
         self._breaker = Breaker(_PAUSES * backoff_seconds)
-        self._field = f"feedback.endpoints.{name}"
-        self._url = _url(config.base_url, self._field)
-        self._calls_at = self._url.copy_with(path=self._url.path.rstrip("/") + "/chat/completions")
+        self._endpoint = Endpoint(config.base_url, config.key_env, f"feedback.endpoints.{name}")
+        self._calls_at = self._endpoint.at("chat/completions")
         self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
-        self._key = SecretStr(os.environ.get(config.key_env, "").strip())
-        if not self._key.get_secret_value().isascii() or not self._key.get_secret_value().isprintable():
-            raise EndpointError(f"environment variable {config.key_env} holds signs that no key has; set it again")
 
     def __repr__(self) -> str:
         return f"ChatClient({self.shown_url}, model={self.config.model!r}, key from {self.config.key_env})"
@@ -100,25 +89,16 @@ class ChatClient:
     @property
     def shown_url(self) -> str:
         """The base URL without what it may hide: user, password, query."""
-        return str(self._url.copy_with(userinfo=b"", query=None, fragment=None))
+        return self._endpoint.shown_url
 
     def begin(self) -> None:
         """To be called once in each event loop, before its connections."""
         self._rates = Rates(self.config)
         self._tls = httpx2.create_ssl_context()
 
-    @asynccontextmanager
-    async def connections(self, n: int) -> AsyncIterator[httpx2.AsyncClient]:
-        """A pool of n connections. A loopback address is never asked through a proxy."""
-        key = self._key.get_secret_value()
-        async with httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=None,  # each call has one over all of it
-            verify=self._tls,
-            limits=httpx2.Limits(max_connections=n, max_keepalive_connections=n),
-            trust_env=self._url.host not in ("127.0.0.1", "::1", "localhost"),
-        ) as http:
-            yield http
+    def connections(self, n: int) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
+        """A pool of n connections."""
+        return self._endpoint.connections(n, self._tls)
 
     async def complete(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> Reply:
         """The model's reply.
@@ -131,7 +111,7 @@ class ChatClient:
         failure = ""
         for attempt in range(self.config.retries + 1):
             if attempt:
-                await asyncio.sleep(self._backoff(attempt))
+                await asyncio.sleep(backoff(self._backoff_seconds, attempt))
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
             await self._breaker.ready()
             is_well: bool | None = None
@@ -144,11 +124,11 @@ class ChatClient:
                 continue
             except httpx2.TransportError as error:
                 is_well = False
-                failure = self._masked(f"{type(error).__name__}: {error}")
+                failure = self._endpoint.masked(f"{type(error).__name__}: {error}")
                 if isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol) and not self._is_reachable:
                     raise EndpointError(
                         f"{self.shown_url}: cannot connect ({failure}); start the judge's server, or mend "
-                        f"{self._field}.base_url"
+                        f"{self._endpoint.field}.base_url"
                     ) from None
                 continue
             finally:
@@ -158,10 +138,10 @@ class ChatClient:
                 reply = self._reply(response)
                 self.has_answered = True
                 return reply
-            failure = f"status {response.status_code}: {self._message(response)}"
-            if not (response.status_code in _RETRIED or response.status_code >= 500):
+            failure = f"status {response.status_code}: {self._endpoint.message(response)}"
+            if not passes(response.status_code):
                 raise self._refusal(response)
-            self._not_before = max(self._not_before, time.monotonic() + _retry_after(response))
+            self._not_before = max(self._not_before, time.monotonic() + retry_after(response))
         raise CallError(f"{failure} ({self.config.retries + 1} tries)")
 
     def expected(self, messages: Messages) -> Usage:
@@ -205,13 +185,13 @@ class ChatClient:
             choice = data["choices"][0]
             content = choice["message"]["content"]
         except (ValueError, RecursionError, LookupError, TypeError):
-            raise CallError(f"not a chat completion: {self._message(response)}") from None
+            raise CallError(f"not a chat completion: {self._endpoint.message(response)}") from None
         if isinstance(content, list):  # some servers send parts
             content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
         if not isinstance(content, str):
             raise CallError("a chat completion without text")
         return Reply(
-            text=self._masked(content),
+            text=self._endpoint.masked(content),
             is_cut=choice.get("finish_reason") == "length",
             tokens=_tokens(choice.get("logprobs")),
             usage=_usage(response, Usage()),
@@ -221,42 +201,19 @@ class ChatClient:
     def _refusal(self, response: httpx2.Response) -> Exception:
         """What a status that no retry mends means."""
         status = response.status_code
-        what = f"{self.shown_url}: status {status}: {self._message(response)}"
+        what = f"{self.shown_url}: status {status}: {self._endpoint.message(response)}"
         if status in (401, 403):
-            state = "holds a key that is refused" if self._key.get_secret_value() else "is not set"
-            return EndpointError(
-                f"{what}; the key belongs in environment variable {self.config.key_env}, which {state}"
-            )
+            return EndpointError(f"{what}; {self._endpoint.about_key}")
         if status == 404:
             return EndpointError(
-                f"{what}; check {self._field}.base_url (most end in /v1) and model {self.config.model!r}"
+                f"{what}; check {self._endpoint.field}.base_url (most end in /v1) and model {self.config.model!r}"
             )
         if 300 <= status < 400:
-            target = self._masked(response.headers.get("location", "elsewhere"))
-            return EndpointError(f"{what}; it redirects to {target}: set {self._field}.base_url accordingly")
+            target = self._endpoint.masked(response.headers.get("location", "elsewhere"))
+            return EndpointError(f"{what}; it redirects to {target}: set {self._endpoint.field}.base_url accordingly")
         if status in _ABOUT_ONE_CASE and self.has_answered:
-            return CallError(f"status {status}: {self._message(response)}")
-        return EndpointError(f"{what}; the endpoint refuses such calls: check {self._field}")
-
-    def _message(self, response: httpx2.Response) -> str:
-        """The server's own words, on one line, without the key."""
-        text = response.text
-        try:
-            data = json.loads(text)
-            error = data.get("error", data)
-            text = str(error.get("message") or error.get("detail") or text) if isinstance(error, dict) else str(error)
-        except (ValueError, RecursionError, AttributeError):
-            pass
-        text = " ".join(self._masked(text).split())
-        return text[:_MAX_MESSAGE] or "no message"
-
-    def _masked(self, text: str) -> str:
-        key = self._key.get_secret_value()
-        return text.replace(key, "***") if key else text
-
-    def _backoff(self, attempt: int) -> float:
-        """Between half and all of a delay that doubles."""
-        return min(_MAX_WAIT_SECONDS, self._backoff_seconds * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+            return CallError(f"status {status}: {self._endpoint.message(response)}")
+        return EndpointError(f"{what}; the endpoint refuses such calls: check {self._endpoint.field}")
 
 
 def _bytes(messages: Messages) -> int:
@@ -291,16 +248,6 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
         return ()
 
 
-def _url(base_url: str, field: str) -> httpx2.URL:
-    try:
-        url = httpx2.URL(base_url.strip())
-    except (httpx2.InvalidURL, ValueError):
-        raise EndpointError(f"{field}.base_url: {base_url!r} is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise EndpointError(f"{field}.base_url: {base_url!r} does not start with http:// or https://")
-    return url
-
-
 def _refused_setting(response: httpx2.Response, sent: Mapping[str, Any]) -> str | None:
     """The setting that the server's message names as refused, if it was sent."""
     if response.status_code not in (400, 422):
@@ -310,16 +257,3 @@ def _refused_setting(response: httpx2.Response, sent: Mapping[str, Any]) -> str 
         if name in sent and any(word in text for word in words):
             return name
     return None
-
-
-def _retry_after(response: httpx2.Response) -> float:
-    """Seconds that the server asks to wait, bounded; 0 where it says nothing."""
-    text = response.headers.get("retry-after", "")
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-        except (ValueError, TypeError):
-            return 0.0
-    return min(max(seconds, 0.0), _MAX_WAIT_SECONDS) if seconds == seconds else 0.0

@@ -108,9 +108,13 @@ def _batches(
 
 def _stream(seed: int, key: str, index: int, length: int) -> torch.Tensor:
     """(length,) uniform numbers that depend on nothing but the arguments."""
-    digest = hashlib.sha256(f"{seed}/{key}/{index}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    generator = torch.Generator().manual_seed(seed_of(f"{seed}/{key}/{index}"))
     return torch.rand(length, generator=generator)
+
+
+def seed_of(name: str) -> int:
+    """The seed of a named random stream, below 2^56."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
 
 
 @torch.inference_mode()

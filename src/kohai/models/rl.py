@@ -29,10 +29,10 @@ from kohai.errors import TrainingError, UnscoredError
 from kohai.judge import answer_runs
 from kohai.judge.verifiers import Verifier, verified, verifiers
 from kohai.metrics import effect_match, executability, wilson
-from kohai.models import adapters, distributed
+from kohai.models import adapters, distributed, rollout_server
 from kohai.models.base import Base, load_base
 from kohai.models.checkpoint import Checkpoint
-from kohai.models.generate import generate
+from kohai.models.generate import Sampled, generate
 from kohai.models.losses import KlController, leave_one_out, standardised, win_rates
 from kohai.models.packing import pack, rows
 from kohai.models.ppo import Rollout, ValueHead, row_loss
@@ -90,7 +90,7 @@ class Trainer:
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of a stage that trains by this loop."""
     settings = {
-        "rl": config.rl.model_dump(mode="json"),
+        "rl": config.rl.model_dump(mode="json", exclude={"server"}) | ({"server": True} if config.rl.server else {}),
         "sample": config.sample.model_dump(mode="json"),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
@@ -270,8 +270,9 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
     is_fresh = not drawn
+    from_server: dict[str, float] = {}
     if is_fresh:
-        drawn = draw(trainer, step)
+        drawn, from_server = draw(trainer, step)
     is_from_reference = not is_fresh and trainer.workspace.round == 1
     drawn, raw, passes = scored(trainer, drawn)
     learned = []
@@ -305,7 +306,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     if rated:
         shares["reward"] = sum(value for value, _ in rated) / len(rated)
         shares["gated_share"] = sum(not ok for _, ok in rated) / len(rated)
-    return rollouts, shares | {
+    return rollouts, shares | from_server | {
         "length": sum(lengths) / len(lengths),
         "completions": float(len(everything)),
         "unscored": float(len(everything) - len(rated)),
@@ -314,8 +315,11 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     }
 
 
-def draw(trainer: Trainer, step: int) -> list[Drawn]:
-    """Completions of the step's tasks from the policy as it is; tasks not sampled before come first."""
+def draw(trainer: Trainer, step: int) -> tuple[list[Drawn], dict[str, float]]:
+    """Completions of the step's tasks from the policy as it is; tasks not sampled before come first.
+
+    Where a server draws them, with how far its log-probabilities are from the policy's own, for the curves.
+    """
     settings = trainer.config.rl
     seen = trainer.seen if trainer.sampled else ()
     unseen = [t for t in trainer.tasks if trainer.tasks[t].reference is None and t not in seen and t in trainer.prompts]
@@ -324,24 +328,48 @@ def draw(trainer: Trainer, step: int) -> list[Drawn]:
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
     at = (step - n_reused) * settings.tasks_per_step
     chosen = [pool[(at + i) % len(pool)] for i in range(min(settings.tasks_per_step, len(pool)))]
-    return distributed.spread(lambda part: draw_of(trainer, step, part), chosen)
+    if settings.server is None:
+        return distributed.spread(lambda part: draw_of(trainer, step, part), chosen), {}
+    sampled, gap = distributed.from_leader(lambda: ask_server(trainer, step, chosen))
+    return drawn_of(chosen, sampled), {"server_gap": gap}
 
 
 def draw_of(trainer: Trainer, step: int, chosen: Sequence[str]) -> list[Drawn]:
-    """The completions of some of a step's tasks."""
-    settings = trainer.config.rl
+    """The completions of some of a step's tasks, by Kohai's own decoder."""
+    settings = trainer.config.rl.sampling
     with adapters.merged(trainer.model, "policy") as plain:
         sampled = generate(
             trainer.base,
             plain,
             [trainer.base.render(trainer.prompts[t]) for t in chosen],
-            n=settings.sampling.n,
-            temperature=settings.sampling.temperature,
-            max_new_tokens=settings.sampling.max_new_tokens,
-            batch_tokens=settings.sampling.batch_tokens,
+            n=settings.n,
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            batch_tokens=settings.batch_tokens,
             seed=trainer.config.seed,
             keys=[f"rl/{step}/{task_id}" for task_id in chosen],
         )
+    return drawn_of(chosen, sampled)
+
+
+def ask_server(trainer: Trainer, step: int, chosen: Sequence[str]) -> tuple[list[list[Sampled]], float]:
+    """The same by the server that the configuration names, and its log-probabilities' distance from the policy's."""
+    settings = trainer.config.rl
+    assert settings.server is not None
+    return rollout_server.draw(
+        trainer.base,
+        trainer.model,
+        settings.server,
+        settings.sampling,
+        [trainer.base.render(trainer.prompts[t]) for t in chosen],
+        trainer.config.seed,
+        [f"rl/{step}/{task_id}" for task_id in chosen],
+        trainer.workspace.path("rollout_server"),
+    )
+
+
+def drawn_of(chosen: Sequence[str], sampled: Sequence[Sequence[Sampled]]) -> list[Drawn]:
+    """Samples by their tasks."""
     return [
         Drawn(task_id, [s.ids for s in group], [s.logprobs for s in group], [s.finished for s in group])
         for task_id, group in zip(chosen, sampled, strict=True)
