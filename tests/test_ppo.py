@@ -9,7 +9,7 @@ from kohai.models import adapters
 from kohai.models.generate import generate
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
-from kohai.models.rl import EARNED
+from kohai.models.rollouts import EARNED
 from kohai.models.scoring import token_scores
 
 CPU = torch.device("cpu")

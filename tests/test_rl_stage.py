@@ -9,9 +9,9 @@ from tiny_models import plain_logprobs, tiny_base
 from kohai.config import RlConfig, parse_config
 from kohai.errors import UnscoredError
 from kohai.judge.verifiers import Verifier, verified, verifiers
-from kohai.models import rl
+from kohai.models import brakes, rl, rollouts
 from kohai.models.losses import KlController
-from kohai.models.ppo import ValueHead
+from kohai.models.ppo import Rollout, ValueHead
 from kohai.models.reward import RewardHead
 from kohai.records import Execution, Feedback, Task, Verdict
 from kohai.workspace import Workspace
@@ -35,7 +35,7 @@ def trainer_of(drawn, settings=STEP):
 
 def drawn_of(task_id, n):
     """N completions of a task, each of one token."""
-    return rl.Drawn(task_id, [[50 + i] for i in range(n)], [[-0.5 - i] for i in range(n)], [True] * n)
+    return rollouts.Drawn(task_id, [[50 + i] for i in range(n)], [[-0.5 - i] for i in range(n)], [True] * n)
 
 
 def test_gated_completions_are_not_learned_from(monkeypatch):
@@ -48,9 +48,8 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     drawn = [drawn_of("mixed", 3), drawn_of("alike", 2), drawn_of("hopeless", 2), drawn_of("one passes", 2)]
     scores = [[-1.0, 0.0, 1.0], [0.5, 0.5], [-1.0, -3.0], [0.0, -1.0]]
     passes = [[False, True, True], [True, True], [False, False], [True, False]]
-    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
-    rollouts, numbers = rl.collect(trainer_of(drawn), 0)
-    mixed, alike, lone = rollouts
+    monkeypatch.setattr(rollouts, "score", lambda _trainer, _drawn: (scores, passes))
+    (mixed, alike, lone), numbers = rollouts.collect(trainer_of(drawn), 0)
     assert (mixed.task_id, mixed.completions, mixed.is_from_reference) == ("mixed", [[52], [51]], True)
     assert mixed.logprobs == mixed.reference_logprobs == [[-2.5], [-1.5]]
     torch.testing.assert_close(mixed.scores, torch.tensor([1.862811, 1.0]), rtol=0, atol=1e-5)
@@ -60,29 +59,29 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
     assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (1.0, 0.0, 1.0)
-    best, alike, lone = rl.collect(trainer_of(drawn, STEP.model_copy(update={"n_learned": 1})), 0)[0]
+    best, alike, lone = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"n_learned": 1})), 0)[0]
     assert (best.completions, alike.completions, lone.completions) == ([[52]], [[50]], [[50]])
-    unshifted = rl.collect(trainer_of(drawn, STEP.model_copy(update={"baseline_shift": 0.0})), 0)[0]
+    unshifted = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"baseline_shift": 0.0})), 0)[0]
     assert [rollout.task_id for rollout in unshifted] == ["mixed", "one passes"]
 
 
 def test_what_the_environment_stopped_is_in_no_group(monkeypatch):
     """Of four, one is unscored: the rest fare as if it had never been drawn. A task with nothing known is skipped."""
     alone = [drawn_of("lone", 3)]
-    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: ([[1.0, 0.0, -2.0]], [[True, True, False]]))
-    expected, without = rl.collect(trainer_of(alone), 0)
+    monkeypatch.setattr(rollouts, "score", lambda _trainer, _drawn: ([[1.0, 0.0, -2.0]], [[True, True, False]]))
+    expected, without = rollouts.collect(trainer_of(alone), 0)
     drawn = [drawn_of("lone", 4), drawn_of("nothing known", 2)]
     scores = [[1.0, 5.0, 0.0, -2.0], [1.0, 1.0]]
     passes = [[True, None, True, False], [None, None]]
-    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores, passes))
-    found, numbers = rl.collect(trainer_of(drawn), 0)
+    monkeypatch.setattr(rollouts, "score", lambda _trainer, _drawn: (scores, passes))
+    found, numbers = rollouts.collect(trainer_of(drawn), 0)
     assert [(r.task_id, r.completions, r.scores.tolist()) for r in found] == [
         ("lone", [[50], [52]], expected[0].scores.tolist())
     ]
     assert (numbers["reward"], numbers["gated_share"]) == (without["reward"], without["gated_share"])
     assert (numbers["completions"], numbers["unscored"], numbers["groups_without_signal"]) == (6.0, 3.0, 1.0)
-    monkeypatch.setattr(rl, "score", lambda _trainer, _drawn: (scores[1:], passes[1:]))
-    nothing, numbers = rl.collect(trainer_of(drawn[1:]), 0)
+    monkeypatch.setattr(rollouts, "score", lambda _trainer, _drawn: (scores[1:], passes[1:]))
+    nothing, numbers = rollouts.collect(trainer_of(drawn[1:]), 0)
     assert (nothing, numbers["unscored"]) == ([], 2.0)
     assert "reward" not in numbers
 
@@ -131,13 +130,13 @@ def test_a_program_passes_the_gates_only_if_it_ran():
         reward_model=SimpleNamespace(score=lambda programs: [] if not programs else None),
         verifiers={},
     )
-    rewards, passes = rl.score(trainer, [drawn])
+    rewards, passes = rollouts.score(trainer, [drawn])
     assert passes == [[True, False, None, False, False]]
     assert rewards == [[1.0, -2.0, 1.0, -2.0, -2.0]]
     drawn.executions[3] = environment
-    assert rl.score(trainer, [drawn])[1] == passes
+    assert rollouts.score(trainer, [drawn])[1] == passes
     trainer.config.rl = STEP.model_copy(update={"gates": ("api_exists",)})
-    assert rl.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
+    assert rollouts.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
 
 
 @pytest.mark.parametrize("row_tokens", [512, 4])
@@ -189,8 +188,8 @@ def line(step, ran, reward):
 def test_the_alarm(ran, rings):
     """Eight tasks ran at step 1. Five lost, none won: 5 > 2 * sqrt(5). Four: 4 = 2 * sqrt(4) is within chance."""
     probes = {"0": line(0, "11111000", -1.0), "1": line(1, "11111111", 0.0), "2": line(2, ran, 1.0)}
-    assert rl.best_step(probes) == 1
-    assert rl.fallen(probes) == rings * (
+    assert brakes.best_step(probes) == 1
+    assert brakes.fallen(probes) == rings * (
         "alarm: of 8 probe tasks 3 run at step 2, 8 did at step 1, and the reward rose: it is being hacked "
         "(+0.00 to +1.00)"
     )
@@ -199,12 +198,12 @@ def test_the_alarm(ran, rings):
 def test_what_is_unknown_does_not_ring():
     """Tasks that the environment stopped, then or now, are left out; with a falling reward it says so."""
     probes = {"1": line(1, "11111111?", 0.0), "2": line(2, "0000????1", -0.5)}
-    assert rl.fallen(probes) == ""
+    assert brakes.fallen(probes) == ""
     probes["2"] = line(2, "00000???1", -0.5)
-    assert rl.fallen(probes).endswith(
+    assert brakes.fallen(probes).endswith(
         "of 5 probe tasks 0 run at step 2, 5 did at step 1, and the reward fell too (+0.00 to -0.50)"
     )
-    assert rl.best_step({"0": line(0, "11", 0.0), "5": line(5, "11", 0.0)}) == 5
+    assert brakes.best_step({"0": line(0, "11", 0.0), "5": line(5, "11", 0.0)}) == 5
 
 
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
@@ -246,9 +245,9 @@ def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
 def test_an_alarm_outlives_a_kill():
     """It is read off the looks that were saved: the first one rings, whatever comes after."""
     probes = {"1": line(1, "11111111", 0.0), "2": line(2, "00000111", 1.0)}
-    assert rl.first_alarm(probes) == rl.fallen(probes) != ""
-    assert rl.first_alarm(probes | {"3": line(3, "11111111", 0.0)}) == rl.fallen(probes)
-    assert rl.first_alarm({"1": probes["1"]}) == rl.first_alarm({}) == ""
+    assert brakes.first_alarm(probes) == brakes.fallen(probes) != ""
+    assert brakes.first_alarm(probes | {"3": line(3, "11111111", 0.0)}) == brakes.fallen(probes)
+    assert brakes.first_alarm({"1": probes["1"]}) == brakes.first_alarm({}) == ""
 
 
 def test_execution_alone_as_reward():
@@ -260,17 +259,17 @@ def test_execution_alone_as_reward():
         config=SimpleNamespace(rl=RlConfig(reward="execution", gates=("runs",), gate_floor=-2.0)),
         base=base, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []), verifiers={},
     )  # fmt: skip
-    assert rl.score(trainer, [drawn]) == ([[0.0, 0.0, -2.0]], [[True, True, False]])
+    assert rollouts.score(trainer, [drawn]) == ([[0.0, 0.0, -2.0]], [[True, True, False]])
 
 
 def test_unreliable_rewards_are_not_learned_from(monkeypatch):
     """The best passing completion whose reward lies outside the band is learned from; inside, it is a rival still."""
     drawn = [drawn_of("one", 3)]
     drawn[0].rewards = [1.0, 0.0, -1.0]
-    monkeypatch.setattr(rl, "score", lambda _trainer, drawn: ([one.rewards for one in drawn], [[True] * 3]))
+    monkeypatch.setattr(rollouts, "score", lambda _trainer, drawn: ([one.rewards for one in drawn], [[True] * 3]))
     settings = STEP.model_copy(update={"n_learned": 1})
-    whole = rl.collect(trainer_of(drawn, settings), 0)[0][0]
-    rest = rl.collect(trainer_of(drawn, settings.model_copy(update={"dropped_band": (0.5, 1.5)})), 0)[0][0]
+    whole = rollouts.collect(trainer_of(drawn, settings), 0)[0][0]
+    rest = rollouts.collect(trainer_of(drawn, settings.model_copy(update={"dropped_band": (0.5, 1.5)})), 0)[0][0]
     assert (whole.completions, rest.completions) == ([[50]], [[51]])
     assert rest.scores.tolist() == [1.0]  # it beats one and loses to one
 
@@ -278,11 +277,11 @@ def test_unreliable_rewards_are_not_learned_from(monkeypatch):
 def test_later_rounds_know_the_reference_apart_from_the_sampler(monkeypatch):
     """In the second round the policy sampled: what the reference gives its tokens is computed."""
     drawn = [drawn_of("one", 2)]
-    monkeypatch.setattr(rl, "score", lambda *_: ([[1.0, 0.0]], [[True, True]]))
-    monkeypatch.setattr(rl, "reference_logprobs", lambda _trainer, groups: [[[-9.0]] for _ in groups])
+    monkeypatch.setattr(rollouts, "score", lambda *_: ([[1.0, 0.0]], [[True, True]]))
+    monkeypatch.setattr(rollouts, "reference_logprobs", lambda _trainer, groups: [[[-9.0]] for _ in groups])
     trainer = trainer_of(drawn, STEP.model_copy(update={"n_learned": 1}))
     trainer.workspace = Workspace("r", 2)
-    rollout = rl.collect(trainer, 0)[0][0]
+    rollout = rollouts.collect(trainer, 0)[0][0]
     assert (rollout.reference_logprobs, rollout.is_from_reference) == ([[-9.0]], False)
 
 
@@ -323,29 +322,29 @@ def test_verifiers_add_to_the_reward():
         checks=SimpleNamespace(check=lambda *_: []), reward_model=SimpleNamespace(score=lambda _: []),
         verifiers={"runs": Verifier(0.5)},
     )  # fmt: skip
-    assert rl.score(trainer, [drawn]) == ([[1.5, 1.0]], [[True, True]])
+    assert rollouts.score(trainer, [drawn]) == ([[1.5, 1.0]], [[True, True]])
 
 
 def test_rows_are_filled_longest_first():
     """Sizes 6, 9 (a completion drawn twice counts once), 12 and 3 in rows of at most 18: 12, then 9, 6 and 3."""
     sizes = {"a": [2, 2], "b": [3, 4], "c": [10], "d": [1]}
-    rollouts = []
+    given = []
     for name, lengths in sizes.items():
         completions = [[place] * n for place, n in enumerate(lengths)]
         if name == "b":
             completions.append(completions[0])
-        rollouts.append(rl.Rollout(name, [1, 2], completions, [], [], torch.zeros(0)))
-    assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 18)] == [["c"], ["b", "a", "d"]]
-    assert [[one.task_id for one in row] for row in rl.rows_of(rollouts, 1)] == [["c"], ["b"], ["a"], ["d"]]
+        given.append(Rollout(name, [1, 2], completions, [], [], torch.zeros(0)))
+    assert [[one.task_id for one in row] for row in rl.rows_of(given, 18)] == [["c"], ["b", "a", "d"]]
+    assert [[one.task_id for one in row] for row in rl.rows_of(given, 1)] == [["c"], ["b"], ["a"], ["d"]]
 
 
 def test_watched_numbers():
     """A number at its bound is inside, one beyond it or no number is not; what was not measured is not watched."""
     watched = {"kl": (0.0, 10.0), "length": (5.0, 50.0)}
-    assert rl.out_of_bounds({"kl": 10.0, "length": 5.0}, watched, 3) == ""
-    assert rl.out_of_bounds({"length": 4.0}, watched, 3) == "alarm: length is 4 at step 3, outside 5 to 50"
-    assert rl.out_of_bounds({"kl": float("nan")}, watched, 3).startswith("alarm: kl is nan")
-    assert rl.out_of_bounds({"entropy": -1.0}, watched, 3) == ""
+    assert brakes.out_of_bounds({"kl": 10.0, "length": 5.0}, watched, 3) == ""
+    assert brakes.out_of_bounds({"length": 4.0}, watched, 3) == "alarm: length is 4 at step 3, outside 5 to 50"
+    assert brakes.out_of_bounds({"kl": float("nan")}, watched, 3).startswith("alarm: kl is nan")
+    assert brakes.out_of_bounds({"entropy": -1.0}, watched, 3) == ""
 
 
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 2, 0.0), ("stop", 2, 2.0), ("warn", 4, 4.0)])

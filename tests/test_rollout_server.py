@@ -10,7 +10,7 @@ from tiny_models import tiny_base
 
 from kohai.config import Config, LoraConfig, RlConfig, parse_config
 from kohai.errors import EndpointError
-from kohai.models import adapters, rl, rollout_server
+from kohai.models import adapters, rl, rollout_server, rollouts
 from kohai.models.generate import seed_of
 from kohai.workspace import Workspace
 
@@ -49,7 +49,9 @@ def move(model, seed):
 def drawn_by_kohai(trainer, step):
     """The same step by the built-in decoder."""
     plain = trainer.config.rl.model_copy(update={"server": None})
-    drawn, numbers = rl.draw(SimpleNamespace(**vars(trainer) | {"config": SimpleNamespace(seed=SEED, rl=plain)}), step)
+    drawn, numbers = rollouts.draw(
+        SimpleNamespace(**vars(trainer) | {"config": SimpleNamespace(seed=SEED, rl=plain)}), step
+    )
     assert numbers == {}
     return drawn
 
@@ -69,7 +71,7 @@ def test_a_step_by_the_server_is_the_decoders(serve, tmp_path):
     trainer = trainer_at(server.url, tmp_path)
     before = drawn_by_kohai(trainer, 1)
     for step in (0, 1):
-        drawn, numbers = rl.draw(trainer, step)
+        drawn, numbers = rollouts.draw(trainer, step)
         expected = drawn_by_kohai(trainer, step)
         assert [(d.task_id, d.completions, d.finished) for d in drawn] == [
             (d.task_id, d.completions, d.finished) for d in expected
@@ -92,18 +94,20 @@ def test_the_gap_is_in_the_curves(serve, tmp_path, monkeypatch):
     """A step's numbers hold it, though nothing is learned from; those of the built-in decoder have none."""
     trainer = trainer_at(serve(decoder()).url, tmp_path)
     trainer.reward_model = SimpleNamespace(head=SimpleNamespace(deviation=torch.ones(())))
-    monkeypatch.setattr(rl, "score", lambda _trainer, drawn: ([[0.0] * N for _ in drawn], [[False] * N for _ in drawn]))
-    rollouts, numbers = rl.collect(trainer, 0)
-    assert (rollouts, numbers["fresh"]) == ([], 1.0)
+    monkeypatch.setattr(
+        rollouts, "score", lambda _trainer, drawn: ([[0.0] * N for _ in drawn], [[False] * N for _ in drawn])
+    )
+    learned, numbers = rollouts.collect(trainer, 0)
+    assert (learned, numbers["fresh"]) == ([], 1.0)
     assert 0.0 <= numbers["server_gap"] < 1e-4
     trainer.config.rl = trainer.config.rl.model_copy(update={"server": None})
-    assert "server_gap" not in rl.collect(trainer, 0)[1]
+    assert "server_gap" not in rollouts.collect(trainer, 0)[1]
 
 
 def test_the_request_leaves_nothing_to_the_server(serve, tmp_path):
     """What the base's own generation_config.json would decide is said in each request."""
     server = serve(decoder())
-    rl.draw(trainer_at(server.url, tmp_path), 0)
+    rollouts.draw(trainer_at(server.url, tmp_path), 0)
     body = next(body for body in server.requests if "prompt" in body)
     wanted = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}
     assert wanted.items() <= body.items()
@@ -120,7 +124,7 @@ def test_the_request_leaves_nothing_to_the_server(serve, tmp_path):
 def test_wrong_logprobs_are_refused(serve, tmp_path, told, message):
     """Log-probabilities after temperature are told as such; those of other weights are too far off."""
     with pytest.raises(EndpointError, match=message):
-        rl.draw(trainer_at(serve(decoder(**told)).url, tmp_path), 0)
+        rollouts.draw(trainer_at(serve(decoder(**told)).url, tmp_path), 0)
 
 
 def test_a_cooled_policy_that_is_nearly_sure(serve, tmp_path):
@@ -129,7 +133,7 @@ def test_a_cooled_policy_that_is_nearly_sure(serve, tmp_path):
     sampling = trainer.config.rl.sampling.model_copy(update={"temperature": 0.95})
     trainer.config.rl = trainer.config.rl.model_copy(update={"sampling": sampling})
     with pytest.raises(EndpointError, match=r"those after temperature 0\.95 .* those before 0\.0\d\d\)"):
-        rl.draw(trainer, 0)
+        rollouts.draw(trainer, 0)
 
 
 def answering(**answers):
@@ -184,7 +188,7 @@ def changed(change):
 def test_what_goes_wrong_is_said(serve, tmp_path, answers, message):
     """One error that names the call, the server's own words and what to do; nothing is made of half an answer."""
     with pytest.raises(EndpointError) as error:
-        rl.draw(trainer_at(serve(answering(**answers)).url, tmp_path), 0)
+        rollouts.draw(trainer_at(serve(answering(**answers)).url, tmp_path), 0)
     assert re.search(message, str(error.value)), error.value
     assert str(error.value).endswith("The same command goes on from the last checkpoint")
 
@@ -193,15 +197,15 @@ def test_what_passes_is_waited_for(serve, tmp_path):
     """A 503 and a 429, then answers; a server that stays down, one that hangs, and one that is not there."""
     script = answering()
     server = serve(lambda number, body: (503 if number else 429, {}) if number < 2 else script(number, body))
-    rl.draw(trainer_at(server.url, tmp_path), 0)
+    rollouts.draw(trainer_at(server.url, tmp_path), 0)
     server = serve(lambda *_: (503, {"error": {"message": "starting"}}))
     with pytest.raises(EndpointError, match="status 503: starting"):
-        rl.draw(trainer_at(server.url, tmp_path), 0)
+        rollouts.draw(trainer_at(server.url, tmp_path), 0)
     assert len(server.requests) == rollout_server.TRIES
     with pytest.raises(EndpointError, match=r"no answer within 0\.01 s"):
-        rl.draw(trainer_at(serve(lambda *_: None).url, tmp_path, timeout_seconds=0.01), 0)
+        rollouts.draw(trainer_at(serve(lambda *_: None).url, tmp_path, timeout_seconds=0.01), 0)
     with pytest.raises(EndpointError, match=r"no connection \(ConnectError: .* goes on from the last checkpoint"):
-        rl.draw(trainer_at("http://127.0.0.1:1/v1", tmp_path), 0)
+        rollouts.draw(trainer_at("http://127.0.0.1:1/v1", tmp_path), 0)
 
 
 def test_what_a_killed_run_left(serve, tmp_path):
@@ -218,14 +222,14 @@ def test_what_a_killed_run_left(serve, tmp_path):
     server = serve(script)
     trainer = trainer_at(server.url, tmp_path)
     with pytest.raises(EndpointError):
-        rl.draw(trainer, 0)
+        rollouts.draw(trainer, 0)
     [left] = (tmp_path / "rollout_server").iterdir()
     assert good.loaded == {left.name}
     dies = False
     (tmp_path / "rollout_server" / "kohai-of-another-server").mkdir()
     trainer = trainer_at(server.url, tmp_path)
     move(trainer.model, 2)  # what the killed process had learned since its checkpoint is lost
-    assert rl.draw(trainer, 0)[0][0].completions == drawn_by_kohai(trainer, 0)[0].completions
+    assert rollouts.draw(trainer, 0)[0][0].completions == drawn_by_kohai(trainer, 0)[0].completions
     assert (good.loaded, list(tmp_path.iterdir())) == (set(), [])
 
 
