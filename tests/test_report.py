@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -108,6 +109,20 @@ def test_arms(workspace):
     assert rlaif["bounds"] == pytest.approx([9 / 12, 10 / 12])
     assert rlaif["kinds"] == {"ok": 9, "unbound_name": 2, "sandbox_failure": 1}
     assert rlaif["effect_match"]["value"] == pytest.approx(8 / 11)
+
+
+def test_figures_stand_alone(workspace):
+    """One SVG file a metric, well-formed, with a label and a dot an arm and its own style."""
+    folder = report.write(workspace).page.parent / "figures"
+    assert sorted(path.name for path in folder.iterdir()) == ["effect_match.svg", "executability.svg"]
+    for path in folder.iterdir():
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        name = "{http://www.w3.org/2000/svg}"
+        assert root.tag == f"{name}svg"
+        assert root.find(f"{name}style") is not None
+        texts = [text.text for text in root.iter(f"{name}text")]
+        assert {"SFT", "RLAIF", "50 %"} <= set(texts)
+        assert len(list(root.iter(f"{name}circle"))) == len([text for text in texts if not text.endswith("%")])
 
 
 def test_paired(workspace):

@@ -1,6 +1,6 @@
 """The report of a run: a page, its JSON and a Markdown table, made of the run's artifacts alone.
 
-    write(workspace)    RUN/report/index.html, report.json, report.md
+    write(workspace)    RUN/report/index.html, report.json, report.md, and figures/METRIC.svg
     compare(runs, out)  the same of several runs side by side
     show(folder)        the final table of a written report on the terminal, and where the page is
     show_bench(...)     the judge bench's tables instead
@@ -33,7 +33,7 @@ class ReportPaths:
 
 
 def write(workspace: Workspace, out: Path | None = None) -> ReportPaths:
-    """Writes the three files into `out` (default: RUN/report), each whole or not at all.
+    """Writes the files into `out` (default: RUN/report), each whole or not at all.
 
     Raises:
         WorkspaceError: the folder holds no run, or there is no space left.
@@ -43,7 +43,7 @@ def write(workspace: Workspace, out: Path | None = None) -> ReportPaths:
 
 
 def compare(workspaces: Sequence[Workspace], out: Path) -> ReportPaths:
-    """Writes the three files about several runs into `out`.
+    """Writes the files about several runs into `out`.
 
     Raises:
         WorkspaceError, DataError: as `write`.
@@ -60,6 +60,7 @@ def _write(report: Mapping[str, Any], folder: Path) -> ReportPaths:
         paths.data: json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n",
         paths.table: markdown.render(report),
     }
+    texts |= {folder / "figures" / f"{metric}.svg": figure for metric, figure in page.figures(report).items()}
     for path, text in texts.items():
         with writing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -13,6 +13,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 200
+STYLE = (  # of a chart that stands alone, without the page's style sheet
+    "text{fill:#57606a;font:11px system-ui,sans-serif} .grid{stroke:#d8dee4} .dot{fill:#0969da}"
+    " .line{fill:none;stroke:#0969da;stroke-width:2} .band{fill:#0969da;opacity:.16}"
+    " .whisker{stroke:#0969da;stroke-width:2.5;opacity:.55} .series .dot{fill:#6e7781} .series .whisker{stroke:#6e7781}"
+    " .quiet .dot{fill:#afb8c1} .quiet .whisker{stroke:#afb8c1}"
+)
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 34
 
 
@@ -100,6 +106,14 @@ def interval_chart(title: str, rows: Sequence[Row]) -> Markup:
         parts.append(mark.format(tone=row.tone, tip=tip, y=y, **place_of))
         parts.append(_text(left - 12, y + 4, row.label, "end"))
     return _svg(title, width, height, parts)
+
+
+def alone(chart: Markup) -> str:
+    """A chart as a file of its own."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg"{chart.removeprefix("<svg").partition(">")[0]}><style>{STYLE}</style>'
+    )
+    return f"{head}{chart.partition('>')[2]}\n"
 
 
 def ticks_between(low: float, high: float, count: int = 4) -> list[float]:

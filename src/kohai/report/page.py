@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from kohai.report import words
-from kohai.report.charts import Point, Row, interval_chart, line_chart
+from kohai.report.charts import Point, Row, alone, interval_chart, line_chart
 from kohai.report.tables import LIKENESS, METRICS
 
 # Curve, key, title, in percent.
@@ -45,7 +45,7 @@ def render(report: Mapping[str, Any]) -> str:
         report=report,
         headline=words.headline(report),
         splits=splits(report),
-        overview=overview(report),
+        overview=list(overview(report).values()),
         pairs=list(report["paired"]),
         likeness=[
             m for m in LIKENESS if any(m in e for by_split in report["arms"].values() for e in by_split.values())
@@ -62,9 +62,9 @@ def splits(report: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def overview(report: Mapping[str, Any]) -> list[tuple[str, Markup]]:
-    """Executability and effect match of every arm on the first split, as charts of intervals."""
-    charts = []
+def overview(report: Mapping[str, Any]) -> dict[str, tuple[str, Markup]]:
+    """Executability and effect match of every arm on the first split: each one's title and chart of intervals."""
+    charts = {}
     for split in splits(report)[:1]:
         for metric in ("executability", "effect_match"):
             rows = []
@@ -75,8 +75,14 @@ def overview(report: Mapping[str, Any]) -> list[tuple[str, Markup]]:
                     tone = {"rlaif": "accent", "reference": "quiet"}.get(arm.rpartition(": ")[2], "series")
                     rows.append(Row(words.arm(arm), entry["value"], entry["low"], entry["high"], tone))
             title = f"{words.METRIC_LABELS[metric]}, {words.split(split)}"
-            charts.append((title, interval_chart(title, rows)))
-    return [(title, chart) for title, chart in charts if chart]
+            if chart := interval_chart(title, rows):
+                charts[metric] = (title, chart)
+    return charts
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, str]:
+    """The same as files, by metric."""
+    return {metric: alone(chart) for metric, (_, chart) in overview(report).items()}
 
 
 def curves(logs: Mapping[str, Any]) -> list[tuple[str, Markup]]:
