@@ -3,9 +3,9 @@
     .venv/bin/python scripts/lock.py
 
 Each holds `name==version` of the closure of what pyproject.toml asks for: requirements.lock for the run time,
-requirements-dev.lock what development adds, requirements-ray.lock what the extra `ray` adds (where it is installed: it
-is no part of the environment of `make test`). torch stays out: which build fits depends on the machine, so the Makefile
-installs it by itself.
+requirements-dev.lock what development adds, requirements-ray.lock and requirements-llama-cpp.lock what the extras add
+(where they are installed: they are no part of the environment of `make test`). torch stays out: which build fits
+depends on the machine, so the Makefile installs it by itself.
 """
 
 from __future__ import annotations
@@ -53,17 +53,19 @@ def main() -> None:
         "What development adds",
         {name: version for name, version in development.items() if name not in run_time},
     )
-    try:
-        ray = closure(project["project"]["optional-dependencies"]["ray"])
-    except importlib.metadata.PackageNotFoundError:
-        print("requirements-ray.lock: left as it is; the extra `ray` is not installed here")
-        return
     known = run_time | development
-    _write(
-        "requirements-ray.lock",
-        "What the extra ray adds",
-        {name: version for name, version in ray.items() if name not in known},
-    )
+    for extra in ("ray", "llama-cpp"):
+        path = f"requirements-{extra}.lock"
+        try:
+            added = closure(project["project"]["optional-dependencies"][extra])
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{path}: left as it is; the extra `{extra}` is not installed here")
+            continue
+        _write(
+            path,
+            f"What the extra {extra} adds",
+            {name: version for name, version in added.items() if name not in known},
+        )
 
 
 def _write(path: str, what: str, versions: dict[str, str]) -> None:

@@ -72,6 +72,20 @@ def test_merged(run, tmp_path):
     assert not list(to.glob("adapter*"))
 
 
+def test_gguf(run, tmp_path):
+    """One more file, read by itself; the card says how. On the command line too."""
+    folder, expected = run
+    to = tmp_path / "out"
+    done = CliRunner().invoke(app, ["export", str(folder), "--to", str(to), "--gguf"])
+    assert done.exit_code == 0, done.output
+    model = transformers.AutoModelForCausalLM.from_pretrained(to, gguf_file="model.gguf")
+    torch.testing.assert_close(logits(to, model), expected, rtol=1e-4, atol=1e-4)
+    assert (to / "model.safetensors").exists()
+    card = (to / "README.md").read_text(encoding="utf-8")
+    assert "llama-server --model model.gguf" in card
+    assert "gguf" in yaml.safe_load(card.split("---")[1])["tags"]
+
+
 def test_adapter(run, tmp_path):
     """Peft reads it onto the base; on the command line too."""
     folder, expected = run

@@ -328,7 +328,7 @@ def test_two_processes_train_as_one(whole, tmp_path):
         torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("what", ["judges", "export"])
+@pytest.mark.parametrize("what", ["judges", "merged", "gguf"])
 def test_no_room_on_the_disk(whole, tmp_path, what):
     """A disk that holds what is there and little more: one clear error, exit code 2, nothing half-written."""
     if not shutil.which("unshare"):
@@ -342,7 +342,7 @@ def test_no_room_on_the_disk(whole, tmp_path, what):
         words = [*COMMAND, "judges", *SMOKE, "--set", f"run={small}"]
     else:
         first, size = "true", 40_000
-        words = [*COMMAND, "export", str(whole), "--to", str(small / "out"), "--merged"]
+        words = [*COMMAND, "export", str(whole), "--to", str(small / "out"), f"--{what}"]
     script = f"mount -t tmpfs -o size={size} tmpfs {small} && {first} && {' '.join(words)}; "
     script += f"code=$?; find {small} -name '.*.part' >&2; ls {small} >&2; exit $code"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

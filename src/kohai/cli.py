@@ -255,14 +255,15 @@ def export(
     to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
     arm: Annotated[str, typer.Option("--arm", help="Whose weights: sft, rejection_sft, dpo, rl_execution.")] = "rlaif",
     merged: Annotated[bool, typer.Option("--merged", help="A model of its own, not an adapter.")] = False,
+    gguf: Annotated[bool, typer.Option("--gguf", help="Merged, with model.gguf for llama.cpp.")] = False,
 ) -> None:
-    """Write a run's model with tokenizer, chat template and model card, for transformers, vLLM and others."""
+    """Write a run's model with tokenizer, chat template and card, for transformers, vLLM, llama.cpp and others."""
     from pathlib import Path
 
     with stoppable(sys.argv):
         from kohai import export
 
-        print(export.export(Path(run), Path(to), arm, merged))
+        print(export.export(Path(run), Path(to), arm, merged, gguf))
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """A run's model as a folder that others load: the adapter in peft's format, or merged into a model of its own, with the
 tokenizer, the chat template, and a card that says what it learned from, who judged it, what was measured, and what not.
 
-Plain transformers, vLLM and whatever else reads safetensors load a merged one. Leaves out quantised formats.
+Plain transformers, vLLM and whatever else reads safetensors load a merged one, llama.cpp the GGUF file beside it where
+one was asked for. Leaves out quantised formats.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import yaml
 
 from kohai.config import Config, parse_config, read_yaml
 from kohai.errors import UserError
-from kohai.models import adapters
+from kohai.models import adapters, gguf
 from kohai.models.base import load_base
 from kohai.stages.evaluate import ADAPTERS
 from kohai.workspace import Workspace, writing
 
+GGUF = "model.gguf"
 ARMS = tuple(arm for arm, parts in ADAPTERS.items() if parts is not None)
 
 
-def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Path:
+def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_gguf: bool = False) -> Path:
     """Writes the folder `to`, whole or not at all.
 
     Args:
@@ -31,9 +33,10 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Pat
         to: Where; it must not be there.
         arm: Whose weights, one of `ARMS`.
         merged: Fold the adapter into the base, in the base's precision here; else the adapter alone.
+        as_gguf: Merged, and `model.gguf` beside it.
 
     Raises:
-        UserError: no such arm, its stage has not run, or `to` is there.
+        UserError: no such arm, its stage has not run, `to` is there, or no GGUF file can be written of such a model.
         DataError: the base or the adapter does not load.
     """
     if arm not in ARMS:
@@ -47,7 +50,9 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Pat
     if config is None or workspace.manifest(stage) is None:
         missing = workspace.folder_of(stage)
         raise UserError(f"{run}: the stage {missing} has not run, so the arm {arm} has no weights")
+    merged = merged or as_gguf
     base = load_base(config.model)
+    head = gguf.prepare(base, f"{config.run.name}-{arm}") if as_gguf else None
     model = adapters.load(base, base.model, arm, workspace.path(stage, name))
     with writing(to) as folder:
         folder.mkdir()
@@ -55,31 +60,33 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False) -> Pat
             plain = model.merge_and_unload()
             plain.generation_config.eos_token_id = list(base.stop_ids)
             weights = {name: weight.contiguous() for name, weight in plain.state_dict().items()}
-            plain.save_pretrained(folder, state_dict=weights)
+            if head:
+                gguf.write(head, folder / GGUF, weights, plain.config)
+            plain.save_pretrained(folder, state_dict=weights)  # takes the weights out as it writes them
         else:
             adapters.save(model, arm, folder / "adapter")
             for path in (folder / "adapter").iterdir():
                 path.rename(folder / path.name)
             (folder / "adapter").rmdir()
         base.tokenizer.save_pretrained(folder)
-        (folder / "README.md").write_text(card(config, workspace, arm, merged), encoding="utf-8")
+        (folder / "README.md").write_text(card(config, workspace, arm, merged, as_gguf), encoding="utf-8")
     return to
 
 
-def card(config: Config, workspace: Workspace, arm: str, merged: bool) -> str:
+def card(config: Config, workspace: Workspace, arm: str, merged: bool, as_gguf: bool) -> str:
     """The model card; what is not known of the run is said to be."""
     head = {
         "base_model": config.model.name,
         "library_name": "transformers" if merged else "peft",
         "pipeline_tag": "text-generation",
-        "tags": ["kohai", "code", *([] if merged else ["lora"])],
+        "tags": ["kohai", "code", *([] if merged else ["lora"]), *(["gguf"] if as_gguf else [])],
     }
     sections = {
         "Data": _data(config, workspace),
         "Feedback": _feedback(config, workspace),
         "Numbers": _numbers(workspace),
         "Limits": _limits(config),
-        "Use": _use(config, merged),
+        "Use": _use(config, merged, as_gguf),
     }
     kind = "A fine-tuned model" if merged else "An adapter (LoRA)"
     lines = ["---", yaml.safe_dump(head, sort_keys=False).strip(), "---", "", f"# {config.run.name}: {arm}", ""]
@@ -131,7 +138,7 @@ def _limits(config: Config) -> Iterator[str]:
     yield "- The intervals are over tasks of one run; another seed may give other numbers."
 
 
-def _use(config: Config, merged: bool) -> Iterator[str]:
+def _use(config: Config, merged: bool, as_gguf: bool) -> Iterator[str]:
     yield "```python"
     if merged:
         yield 'model = transformers.AutoModelForCausalLM.from_pretrained("this folder")'
@@ -141,6 +148,13 @@ def _use(config: Config, merged: bool) -> Iterator[str]:
     yield 'tokenizer = transformers.AutoTokenizer.from_pretrained("this folder")'
     yield "```"
     yield ""
+    if as_gguf:
+        yield f"In llama.cpp, `{GGUF}`; tokenizer and chat template are in it, `llama-quantize` makes it smaller:"
+        yield ""
+        yield "```sh"
+        yield f"llama-server --model {GGUF} --jinja"
+        yield "```"
+        yield ""
     yield "A prompt is one user's message in the chat template. For the instruction it was trained with:"
     yield ""
     yield f"    {config.prompt.system or '(nothing)'}"
