@@ -94,7 +94,7 @@ def test_the_head(tmp_path, cut):
 
 def test_what_cannot_be_written():
     """One error, that says what would do and what else there is."""
-    odd = [base_of("gpt2", "gpt-2"), *(base_of("llama", "gpt-2") for _ in range(5))]
+    odd = [base_of("gpt2", "gpt-2"), *(base_of("llama", "gpt-2") for _ in range(6))]
     odd[1].model.config.rope_parameters = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
     odd[2].tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     odd[3].tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -102,6 +102,7 @@ def test_what_cannot_be_written():
     )
     odd[4].tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
     odd[5].model.config.vocab_size = 280
+    odd[6].tokenizer.backend_tokenizer.model = tokenizers.models.Unigram([("<|endoftext|>", 0.0)], unk_id=0)
     parts = (
         "'gpt2'",
         "scaled (linear)",
@@ -109,6 +110,7 @@ def test_what_cannot_be_written():
         "cuts texts",
         "rewrites texts",
         "290 tokens and its embedding 280",
+        "no byte-level BPE",
     )
     for base, part in zip(odd, parts, strict=True):
         with pytest.raises(UserError) as caught:

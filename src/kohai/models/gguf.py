@@ -41,7 +41,8 @@ def prepare(base: Base, name: str) -> gguf.GGUFWriter:
     Raises:
         UserError: a file for this architecture or tokenizer cannot be written here.
     """
-    tokenizer = json.loads(base.tokenizer.backend_tokenizer.to_str())
+    inner = getattr(base.tokenizer, "backend_tokenizer", None)  # those in plain Python have none
+    tokenizer = json.loads(inner.to_str()) if inner else {"model": {}}
     config = base.model.config
     problem = _problem_of_model(config) or _problem_of_tokenizer(tokenizer, config.vocab_size)
     if problem:
@@ -105,11 +106,12 @@ def _problem_of_model(config: Any) -> str:
 
 def _problem_of_tokenizer(tokenizer: Mapping[str, Any], n_rows: int) -> str:
     """`n_rows` is the number of rows of the embedding."""
-    model, added = tokenizer["model"], tokenizer["added_tokens"]
+    model, added = tokenizer["model"], tokenizer.get("added_tokens", [])
     odd = ("byte_fallback", "ignore_merges", "continuing_subword_prefix", "end_of_word_suffix")
-    n_tokens = 1 + max([*model.get("vocab", {}).values(), *(token["id"] for token in added)])
+    if model.get("type") != "BPE" or any(model[key] for key in odd):
+        return "its tokenizer is no byte-level BPE"
+    n_tokens = 1 + max([*model["vocab"].values(), *(token["id"] for token in added)])
     problems = {
-        "its tokenizer is no byte-level BPE": model["type"] != "BPE" or any(model.get(key) for key in odd),
         "its tokenizer cuts texts in another way": tuple(_cuts(tokenizer["pre_tokenizer"])) not in PRE_TOKENIZERS,
         "its tokenizer rewrites texts": (tokenizer["normalizer"] or {}).get("type", "NFC") != "NFC",
         "its tokenizer has tokens that take in the spaces around them": any(
