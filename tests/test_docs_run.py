@@ -147,4 +147,4 @@ def test_every_stage_of_an_architecture(small, architecture):
     pipeline.run(config)
     workspace = Workspace(config.run)
     arms = {evaluation.arm for evaluation in workspace.read_records(Evaluation, "evaluate/evaluations.jsonl")}
-    assert arms == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif"}
+    assert arms == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"}

@@ -57,11 +57,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_leaves_its_proof(whole):
-    """A manifest a stage, and a report of seven arms on two splits with the ceiling beside them."""
+    """A manifest a stage, and a report of eight arms on two splits with the ceiling beside them."""
     for stage in STAGES[:-1]:
         assert (whole / stage / "manifest.json").exists(), stage
     report = json.loads((whole / "report" / "report.json").read_text(encoding="utf-8"))
-    assert set(report["arms"]) == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif"}
+    assert set(report["arms"]) == {
+        "base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n",
+    }  # fmt: skip
     for splits in report["arms"].values():
         assert {split: found["executability"]["n"] for split, found in splits.items()} == {"test": 4, "test_unseen": 2}
     assert "https://" not in (whole / "report" / "index.html").read_text(encoding="utf-8").replace("www.w3.org", "")

@@ -26,7 +26,7 @@ Above0 = Annotated[float, Field(gt=0.0)]
 Gate = Literal[
     "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "runs"
 ]  # verify's criteria, and the execution
-Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif"]
+Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"]
 
 LOCAL_JUDGES = ("reviewer", "yes_no")
 ANSWERERS = ("static", "execution", "llm", "human")  # kinds of answerers that a rubric names
@@ -444,7 +444,7 @@ class EvaluateConfig(_Section):
         description="More arms, made elsewhere: a name of your own, and JSON Lines of `text` and `row`, the number "
         "that the task's id has behind its `/`. A task without an answer there is not in that arm.",
     )
-    n_best: Positive = Field(4, description="n of best-of-n by the reward model.")
+    n_best: Positive = Field(4, description="n of best-of-n by the reward model, of the SFT model and of RLAIF.")
     resamples: Positive = Field(2000, description="Bootstrap resamples for paired differences.")
 
 

@@ -12,7 +12,7 @@ from kohai import metrics
 from kohai.metrics.comparisons import detectable_difference, holm, mcnemar
 from kohai.records import Evaluation, Task
 
-ARMS = ("base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif")
+ARMS = ("base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n")
 METRICS = ("executability", "effect_match", "exact_api")
 LIKENESS = (
     "api_name",
@@ -32,6 +32,7 @@ PAIRS = (
     ("rlaif", "rejection_sft"),
     ("rlaif", "dpo"),
     ("rlaif", "rl_execution"),
+    ("rlaif_best_of_n", "best_of_n"),
     ("sft", "base"),
 )
 

@@ -15,6 +15,7 @@ ARM_LABELS = {
     "dpo": "DPO",
     "rl_execution": "RL on execution",
     "rlaif": "RLAIF",
+    "rlaif_best_of_n": "RLAIF, best of n",
     "reference": "reference code",
 }
 METRIC_LABELS = {

@@ -1,7 +1,7 @@
 """evaluate: every arm answers the same test tasks greedily, and every answer is run.
 
 Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
-rlaif, and those whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's
+rlaif, rlaif_best_of_n (the same of the policy), and those whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's
 answers are kept as they are made, so a killed run repeats one arm at most.
 """
 
@@ -39,6 +39,8 @@ ADAPTERS = {
     "rlaif": ("rl", "policy"),
 }
 
+BEST_OF = {"best_of_n": "sft", "rlaif_best_of_n": "rlaif"}  # arms that are the reward model's choice, and of what
+
 CallsMetrics = Callable[[str, Task], Mapping[str, bool | None]]
 
 
@@ -54,12 +56,13 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "catalog.json")]
     inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
-    folders = {where for arm in config.evaluate.arms if (where := ADAPTERS.get(arm, ADAPTERS["sft"])) is not None}
+    folders = {where for arm in config.evaluate.arms if (where := ADAPTERS[BEST_OF.get(arm, arm)]) is not None}
     last = workspace.of_round(config.rounds)
     inputs += [last.path(*where) for where in sorted(folders)]
     inputs += [config.evaluate.answers[name] for name in sorted(config.evaluate.answers)]
-    if "best_of_n" in config.evaluate.arms:
-        inputs += parts(workspace)
+    of_rounds = {judging_round(config, workspace, arm) for arm in config.evaluate.arms if arm in BEST_OF}
+    for one in sorted(of_rounds, key=lambda one: one.round):
+        inputs += parts(one)
     return settings, inputs
 
 
@@ -107,23 +110,23 @@ def arm_codes(
     config: Config, workspace: Workspace, base: Base, arm: str, texts: Sequence[str], wanted: Sequence[tuple[str, Task]]
 ) -> list[str]:
     """One program per test task."""
-    if arm == "best_of_n":
-        drawn = answers(config, workspace, base, "sft", texts, wanted)
-        return favourites(workspace, base, wanted, [group[1:] for group in drawn])
+    if arm in BEST_OF:
+        drawn = answers(config, workspace, base, BEST_OF[arm], texts, wanted)
+        return favourites(judging_round(config, workspace, arm), base, arm, wanted, [group[1:] for group in drawn])
     return [group[0] for group in answers(config, workspace, base, arm, texts, wanted)]
 
 
 def answers(
     config: Config, workspace: Workspace, base: Base, arm: str, texts: Sequence[str], wanted: Sequence[tuple[str, Task]]
 ) -> list[list[str]]:
-    """An arm's programs for each task: the greedy one, and after it, for the SFT model, n_best samples.
+    """An arm's programs for each task: the greedy one, and after it n_best samples where a best of n is wanted.
 
     Made once, then read back while the weights, the settings and the tasks are the same.
     """
     where = ADAPTERS[arm]
     folder = None if where is None else workspace.of_round(config.rounds).path(*where)
     settings = config.sample
-    n_samples = config.evaluate.n_best if arm == "sft" and "best_of_n" in config.evaluate.arms else 0
+    n_samples = config.evaluate.n_best if arm in {BEST_OF.get(wanted_arm) for wanted_arm in config.evaluate.arms} else 0
     keys = [task.id for _, task in wanted]
     proof: dict[str, Any] = {
         "adapter": None if folder is None else digest_path(folder),
@@ -166,8 +169,13 @@ def answered_elsewhere(path: Path, wanted: Sequence[tuple[str, Task]]) -> list[t
     return [(split, task, given[ends[task.id]]) for split, task in wanted if ends[task.id] in given]
 
 
+def judging_round(config: Config, workspace: Workspace, arm: str) -> Workspace:
+    """The round whose reward model chooses: the last one for the last policy's samples, else the first."""
+    return workspace.of_round(config.rounds if BEST_OF[arm] == "rlaif" else 1)
+
+
 def favourites(
-    workspace: Workspace, base: Base, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
+    workspace: Workspace, base: Base, arm: str, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
     """Of each task's samples the one that the reward model likes best."""
     reward_model = RewardModel.load(base, base.model, workspace)
@@ -177,7 +185,7 @@ def favourites(
         for group, (_, task) in zip(groups, wanted, strict=True)
         for code in group
     ]
-    with progress.bar("evaluate best_of_n", len(programs) * len(reward_model.names), unit="programs") as bar:
+    with progress.bar(f"evaluate {arm}", len(programs) * len(reward_model.names), unit="programs") as bar:
         rewards = iter(reward_model.score(programs, lambda done: bar.advance(done)))
     chosen = [max(((next(rewards), -place, code) for place, code in enumerate(group)))[2] for group in groups]
     reward_model.model.unload()
