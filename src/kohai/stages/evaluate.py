@@ -1,8 +1,8 @@
 """evaluate: every arm answers the same test tasks greedily, and every answer is run.
 
 Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
-rlaif, rlaif_best_of_n (the same of the policy), and those whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's
-answers are kept as they are made, so a killed run repeats one arm at most.
+rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those whose answers were made elsewhere. The reference code,
+run in the same box, is the ceiling. An arm's answers are kept as they are made: a killed run repeats one arm at most.
 """
 
 from __future__ import annotations
