@@ -56,7 +56,8 @@ def measured(title: str, folder: Path, overrides: list[str]) -> list[Row]:
             elif (RUN / part).exists():
                 shutil.copyfile(RUN / part, place)
     arms = ["sft", "best_of_n", *(["rlaif"] if WITH_RL else [])]
-    config: Config = load_config(RUN / "config.yaml", [f"run={folder}", f"evaluate.arms={arms}", *overrides])
+    fixed = [f"run={folder}", f"evaluate.arms={arms}", "reward_model.n_hacked=0"]
+    config: Config = load_config(RUN / "config.yaml", [*fixed, *overrides])
     stages = ["reward_model", *(["rl"] if WITH_RL else []), "evaluate", "report"]
     pipeline.run(config, stages)
     report = gather.gather(Workspace(folder))
