@@ -77,7 +77,9 @@ def attack(box: Sandbox, code: str, secret: Path, port: int) -> Program:
     return Program(code)
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "group", [pytest.param(name, marks=pytest.mark.slow) if name == "EXHAUST" else name for name in GROUPS]
+)
 def test_no_attack_succeeds(box: Sandbox, secret: Path, port: int, group: str) -> None:
     """None gets what it is after, however it ends; the next programs run as if nothing had been."""
     box.execute([Program("pass")] * 4)
