@@ -310,7 +310,7 @@ def test_two_processes_train_as_one(whole, tmp_path):
     """Torchrun with two processes (gloo): the curves and the policy are those of one, but for the order of sums."""
     run = tmp_path / "run"
     shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl"))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "kohai", "rl", *SMOKE, "--set", f"run={run}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
