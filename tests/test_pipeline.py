@@ -315,6 +315,7 @@ def test_two_processes_train_as_one(whole, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("rl: done (") == 1
+    assert json.loads(done.stdout)["steps"] == 4
     for name in ("rl/metrics.jsonl", "rl/probe.jsonl"):
         together, alone = (
             [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]

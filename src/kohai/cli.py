@@ -418,8 +418,8 @@ def _run(path: str, overrides: list[str] | None, stage: str | None) -> None:
             from kohai.workspace import Workspace
 
             report.show(Workspace(config.run).path("report"))
-        elif stage is not None:
-            print(_json(reports.get(stage, reports)))
+        elif reports:  # of several processes only the first has any
+            print(_json(reports.get(stage or "", reports)))
 
 
 def _json(value: Any) -> str:
