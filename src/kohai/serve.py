@@ -70,6 +70,7 @@ def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> Non
     with listening, loaded(model, adapter) as (base, plain):
         name = model.name if adapter is None else f"{model.name}+{adapter.name}"
         url = f"http://{host}:{listening.getsockname()[1]}/v1"
+        listening.listen()  # who reads the line may call at once, and waits until the server takes the call
         progress.say(f"serving {name} at {url}")
         server = uvicorn.Server(uvicorn.Config(application(base, plain, name), log_level="warning"))
         server.run(sockets=[listening])
