@@ -32,6 +32,7 @@ PAIRS = (
     ("rlaif", "rejection_sft"),
     ("rlaif", "dpo"),
     ("rlaif", "rl_execution"),
+    ("rlaif_best_of_n", "sft"),
     ("rlaif_best_of_n", "best_of_n"),
     ("sft", "base"),
 )
