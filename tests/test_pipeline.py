@@ -356,3 +356,25 @@ def test_no_room_on_the_disk(whole, tmp_path, what):
     assert "Traceback" not in done.stderr
     assert ".part" not in done.stderr
     assert "\nout\n" not in done.stderr
+
+
+def test_averaged_members(whole, tmp_path):
+    """Two members become one adapter of twice the rank and one head, whose rewards are neither member's."""
+    runs = {}
+    for combine in ("ensemble", "average"):
+        runs[combine] = run = tmp_path / combine
+        shutil.copytree(whole, run, ignore=shutil.ignore_patterns("reward_model", "rl", "evaluate"))
+        more = ["--set", f"run={run}", "--set", "reward_model.members=2", "--set", f"reward_model.combine={combine}"]
+        kohai("reward-model", *SMOKE, *more)
+    for combine, folders, members in (("ensemble", 2, 2), ("average", 1, 1)):
+        folder = runs[combine] / "reward_model"
+        assert len(list(folder.glob("adapter*"))) == folders
+        assert load_file(folder / "head.safetensors")["scale"].numel() == members
+    ranks = {
+        combine: json.loads((run / "reward_model" / "adapter" / "adapter_config.json").read_text())["r"]
+        for combine, run in runs.items()
+    }
+    assert ranks == {"ensemble": 4, "average": 8}
+    scores = [json.loads((run / "reward_model" / "scores.json").read_text()) for run in runs.values()]
+    assert scores[0].keys() == scores[1].keys()
+    assert scores[0] != scores[1]
