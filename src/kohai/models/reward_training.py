@@ -69,9 +69,12 @@ def fit_members(
                 if member:
                     model = adapters.load(base, model, names[member], start_from, trainable=True)
                 _train(config, workspace, base, model, names[member], head, material, tasks, tracker, member)
-    for name in names:
-        Checkpoint(workspace.path("reward_model", f"{name}.pt")).remove()
     return model, names, heads
+
+
+def checkpoint_of(workspace: Workspace, name: str) -> Checkpoint:
+    """A member's state on the way; the stage removes it when all of it is written."""
+    return Checkpoint(workspace.path("reward_model", f"{name}.pt"))
 
 
 def read(
@@ -138,7 +141,7 @@ def _train(
         order = list(tasks)
         random.Random(f"{config.seed}/{epoch}").shuffle(order)
         batches += [order[i : i + settings.batch_tasks] for i in range(0, len(order), settings.batch_tasks)]
-    checkpoint = Checkpoint(workspace.path("reward_model", f"{name}.pt"))
+    checkpoint = checkpoint_of(workspace, name)
     state = {"weights": weights, "head": head, "optimizer": optimizer}
     start = checkpoint.restore(state)
     with progress.bar(name, len(batches), unit="update") as bar:

@@ -26,7 +26,8 @@ def show(report: Mapping[str, Any], page: Path, file: Any = None) -> None:
         console.print(_table(words.split(split), *arms_table(report, split)))
         if differences := differences_table(report, split):
             console.print(_table("paired, in points", *differences))
-            console.print(words.shown(report, split))
+            if shown := words.shown(report, split):
+                console.print(shown)
     console.print(Text(f"Does the code run? {words.headline(report)}", style="bold"))
     took = f"{words.seconds(report['seconds'])}, peak memory {words.size(report['peak_memory_bytes'])}"
     console.print(f"{took}. Report: {page}", soft_wrap=True)

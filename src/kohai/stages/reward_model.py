@@ -40,7 +40,7 @@ from kohai.models.reward import (
     save_head,
     stacked,
 )
-from kohai.models.reward_training import Material, fit_members, read
+from kohai.models.reward_training import Material, checkpoint_of, fit_members, read
 from kohai.records import Completion, Examined, Feedback, Preference, Prompt, Task
 from kohai.verify import CRITERIA
 from kohai.verify.of_run import RunChecks
@@ -149,6 +149,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         adapters.save(model, role, workspace.path("reward_model", folder_of(name)))
     save_head(head, workspace.path("reward_model", HEAD))
     workspace.write_json("reward_model/scores.json", scores)
+    for name in names:
+        checkpoint_of(workspace, name).remove()
     sheet = data_sheet(rubric, chosen, judged, by_index)
     return {
         "preferences": sheet
