@@ -33,6 +33,11 @@ def trainer_of(drawn, settings=STEP):
     )
 
 
+def config_of(tmp_path, settings):
+    """A run's configuration with these settings of `rl`."""
+    return parse_config({"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}, "rl": settings})
+
+
 def drawn_of(task_id, n):
     """N completions of a task, each of one token."""
     return rollouts.Drawn(task_id, [[50 + i] for i in range(n)], [[-0.5 - i] for i in range(n)], [True] * n)
@@ -88,9 +93,7 @@ def test_what_the_environment_stopped_is_in_no_group(monkeypatch):
 
 def test_too_much_unscored_ends_the_run(monkeypatch, tmp_path):
     """Two of ten a step are within a limit of a fifth; three in the third step are not."""
-    config = parse_config(
-        {"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}, "rl": {"steps": 4, "probe_every": 0}}
-    )
+    config = config_of(tmp_path, {"steps": 4, "probe_every": 0})
     base = tiny_base()
     trainer = SimpleNamespace(model=base.model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
     unscored = iter([2.0, 2.0, 3.0, 0.0])
@@ -209,14 +212,7 @@ def test_what_is_unknown_does_not_ring():
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
 def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
     """Each step adds one to the weight. The probe is best at step 1 and rings at step 3; what is saved is as told."""
-    config = parse_config(
-        {
-            "run": str(tmp_path),
-            "package": {"path": "p"},
-            "tasks": {"folder": "t"},
-            "rl": {"steps": 4, "probe_every": 1, "alarm": answer},
-        }
-    )
+    config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": answer})
     parameter = torch.nn.Parameter(torch.zeros(1))
     saved = []
     looks = iter(["00000000", "11111111", "11110000", "00000000", "00000000"])
@@ -350,14 +346,7 @@ def test_watched_numbers():
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 2, 0.0), ("stop", 2, 2.0), ("warn", 4, 4.0)])
 def test_a_watched_number_brakes(monkeypatch, tmp_path, answer, steps, weight):
     """The KL is the step's number squared, at most 3: the second step is beyond. Nobody looked at a probe set."""
-    config = parse_config(
-        {
-            "run": str(tmp_path),
-            "package": {"path": "p"},
-            "tasks": {"folder": "t"},
-            "rl": {"steps": 4, "probe_every": 0, "alarm": answer, "watched": {"kl": [0, 3]}},
-        }
-    )
+    config = config_of(tmp_path, {"steps": 4, "probe_every": 0, "alarm": answer, "watched": {"kl": [0, 3]}})
     parameter = torch.nn.Parameter(torch.zeros(1))
     saved = []
 
