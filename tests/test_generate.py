@@ -113,6 +113,8 @@ def test_batches_change_nothing():
     assert ids(backwards)[::-1] == together
     fewer = generate(base, base.model, PROMPTS, batch_tokens=10_000, keys=keys, **(settings | {"n": 2}))
     assert ids(fewer) == [group[:2] for group in together]
+    more = generate(base, base.model, PROMPTS, batch_tokens=10_000, keys=keys, **(settings | {"n": 11}))
+    assert [group[:3] for group in ids(more)] == together  # two parts of six, the last with a hole
 
 
 def test_prefill_in_pieces(monkeypatch):

@@ -182,7 +182,7 @@ def test_it_learns(estimator):
     model = adapters.add(base, base.model, "policy", LoraConfig(r=4, alpha=8.0))
     weights = adapters.parameters(model, "policy")
     head = ValueHead(32, seed=0)
-    optimizer = torch.optim.AdamW([{"params": weights, "lr": 3e-2}, {"params": head.parameters(), "lr": 1e-2}])
+    optimizer = torch.optim.AdamW([{"params": weights, "lr": 4e-2}, {"params": head.parameters(), "lr": 1e-2}])
     config = settings(gae_lambda=0.95, estimator=estimator)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -196,7 +196,7 @@ def test_it_learns(estimator):
     for step in range(18):
         with adapters.merged(model, "policy") as plain:
             drawn = generate(
-                base, plain, prompts, n=24, temperature=1.0, max_new_tokens=8, batch_tokens=10_000, seed=step
+                base, plain, prompts, n=32, temperature=1.0, max_new_tokens=8, batch_tokens=10_000, seed=step
             )
         raw = torch.tensor([[sampled.ids.count(target) / 8 for sampled in group] for group in drawn])
         rewards.append(float(raw.mean()))

@@ -22,23 +22,35 @@ from transformers.masking_utils import sdpa_mask
 
 from kohai.models.packing import Packed
 
+BLOCK = 64  # places that a cache grows by
+
 
 @dataclass
 class Cache:
-    """Keys and values of P prompts (P, H, L, D per layer) and of R rows' own tokens (R, H, N, D per layer)."""
+    """Keys and values of P prompts and of the w completions of each, (P, H, T, D) per layer.
 
-    prompt_keys: dict[int, torch.Tensor] = field(default_factory=dict)
-    prompt_values: dict[int, torch.Tensor] = field(default_factory=dict)
+    A prompt's tokens lie first, in `longest` places; behind them its completions' tokens step by step, w at a time. So
+    one product serves all completions of a prompt; what a completion may not see is masked. T grows with the steps: a
+    product over a part of a larger tensor would copy that part each time.
+    """
+
+    n_prompts: int
+    width: int
+    longest: int
     keys: dict[int, torch.Tensor] = field(default_factory=dict)
     values: dict[int, torch.Tensor] = field(default_factory=dict)
+    bias: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # (P, 1, w, 1, T): 0 = seen, else -inf
     filling: list[int] = field(default_factory=list)  # the prompts of the packed row that is computed now
-    bias: torch.Tensor | None = None  # (P, 1, 1, L): 0 on a prompt's tokens, -inf on padding
-    slots: torch.Tensor | None = None  # (R,): row -> place among P * width
-    width: int = 1
-    n_prompts: int = 0
-    longest: int = 0
-    n_new: int = 0
+    slots: torch.Tensor | None = None  # (R,): row -> place among P * w; None = row r is at place r
     step: int = 0
+
+    def make_place(self) -> None:
+        """For the step's tokens; each is seen by its own completion from now on."""
+        own = torch.arange(self.width, device=self.bias.device)
+        places = self.longest + self.step * self.width + own
+        if self.bias.shape[-1] < self.longest + (self.step + 1) * self.width:
+            self.bias = functional.pad(self.bias, (0, max(BLOCK, self.width)), value=float("-inf"))
+        self.bias[:, 0, own, :, places] = 0.0
 
 
 @contextmanager
@@ -98,48 +110,39 @@ def _attend_row(
 def _attend_cache(
     cache: Cache, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
 ) -> torch.Tensor:
-    """One new token a row (T = 1) over the shared prompts and the row's own tokens."""
+    """One new token a row (T = 1) over its prompt and the row's own tokens."""
     n_rows, n_heads, _, size = query.shape
     n_keys = key.shape[1]
-    if layer not in cache.keys:
-        cache.keys[layer] = key.new_empty((n_rows, n_keys, cache.n_new, size))
-        cache.values[layer] = value.new_empty((n_rows, n_keys, cache.n_new, size))
-    own_keys, own_values = cache.keys[layer], cache.values[layer]
-    own_keys[:, :, cache.step] = key[:, :, 0]
-    own_values[:, :, cache.step] = value[:, :, 0]
-    assert cache.slots is not None
-    assert cache.bias is not None
-    shared = cache.n_prompts * cache.width
     group = n_heads // n_keys
-    q = query.reshape(n_rows, n_keys, group, size) * (size**-0.5 if scaling is None else scaling)
-    by_prompt = q.new_zeros((shared, n_keys, group, size)).index_copy(0, cache.slots, q)
-    by_prompt = by_prompt.view(cache.n_prompts, cache.width, n_keys, group, size).transpose(1, 2)
-    by_prompt = by_prompt.reshape(cache.n_prompts, n_keys, cache.width * group, size)
-    far = by_prompt @ cache.prompt_keys[layer].transpose(2, 3) + cache.bias  # (P, H, width * group, L)
-    far = far.view(cache.n_prompts, n_keys, cache.width, group, -1).transpose(1, 2)
-    far = far.reshape(shared, n_keys, group, -1)[cache.slots]
-    near = q @ own_keys[:, :, : cache.step + 1].transpose(2, 3)  # (R, H, group, step + 1)
-    weights = functional.softmax(torch.cat((far, near), dim=-1), dim=-1)
-    near_weights = weights[..., cache.longest :]
-    far_weights = weights.new_zeros((shared, n_keys, group, cache.longest))
-    far_weights = far_weights.index_copy(0, cache.slots, weights[..., : cache.longest].contiguous())
-    far_weights = far_weights.view(cache.n_prompts, cache.width, n_keys, group, -1).transpose(1, 2)
-    out = far_weights.reshape(cache.n_prompts, n_keys, cache.width * group, -1) @ cache.prompt_values[layer]
-    out = out.view(cache.n_prompts, n_keys, cache.width, group, size).transpose(1, 2)
-    out = out.reshape(shared, n_keys, group, size)[cache.slots] + near_weights @ own_values[:, :, : cache.step + 1]
-    return out.reshape(n_rows, 1, n_heads, size)
+    shape = (cache.n_prompts, cache.width, n_keys)
+    at, end = cache.longest + cache.step * cache.width, cache.bias.shape[-1]
+    q = query.reshape(n_rows, n_heads, size) * (size**-0.5 if scaling is None else scaling)
+    new = torch.cat((q, key[:, :, 0], value[:, :, 0]), dim=1)  # (R, heads + 2 H, D)
+    if cache.slots is not None:
+        new = new.new_zeros((cache.n_prompts * cache.width, *new.shape[1:])).index_copy_(0, cache.slots, new)
+    q, k, v = new.split((n_heads, n_keys, n_keys), dim=1)
+    for kept, one in ((cache.keys, k), (cache.values, v)):
+        if kept[layer].shape[2] < end:
+            kept[layer] = functional.pad(kept[layer], (0, 0, 0, end - kept[layer].shape[2]))
+        kept[layer][:, :, at : at + cache.width] = one.view(*shape, size).transpose(1, 2)
+    q = q.view(*shape, group, size).transpose(1, 2).reshape(cache.n_prompts, n_keys, cache.width * group, size)
+    weights = q @ cache.keys[layer].transpose(2, 3)  # (P, H, w * group, T)
+    weights.view(cache.n_prompts, n_keys, cache.width, group, end).add_(cache.bias)
+    out = functional.softmax(weights, dim=-1) @ cache.values[layer]
+    out = out.view(cache.n_prompts, n_keys, cache.width, group, size).transpose(1, 2).reshape(-1, 1, n_heads, size)
+    return out if cache.slots is None else out[cache.slots]
 
 
 def _keep(cache: Cache, row: Packed, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
     """Copies a packed row's keys and values (1, H, T, D) to their prompts' places."""
     _, n_keys, _, size = key.shape
-    if layer not in cache.prompt_keys:
+    if layer not in cache.keys:
         shape = (cache.n_prompts, n_keys, cache.longest, size)
-        cache.prompt_keys[layer], cache.prompt_values[layer] = key.new_zeros(shape), value.new_zeros(shape)
+        cache.keys[layer], cache.values[layer] = key.new_zeros(shape), value.new_zeros(shape)
     for prompt, span in zip(cache.filling, row.groups, strict=True):
         end = span.start + span.n_prompt
-        cache.prompt_keys[layer][prompt, :, : span.n_prompt] = key[0, :, span.start : end]
-        cache.prompt_values[layer][prompt, :, : span.n_prompt] = value[0, :, span.start : end]
+        cache.keys[layer][prompt, :, : span.n_prompt] = key[0, :, span.start : end]
+        cache.values[layer][prompt, :, : span.n_prompt] = value[0, :, span.start : end]
 
 
 AttentionInterface.register("kohai", _attend)

@@ -2,8 +2,8 @@
 
 transformers' `generate` computes a prompt once per completion, decodes every row until the longest ends, copies the
 key/value cache at each step, and repeats key heads for each query head. Here prompts are prefilled packed (no padding),
-their keys and values are kept once and shared by their completions, and each completion's own keys and values go into
-a block that is allocated once. Leaves out beam search and refilling a batch while it runs.
+their keys and values are kept once and shared by their completions (by eight of them at most), whose own lie behind
+them, so that one product attends for all. Leaves out beam search and refilling a batch while it runs.
 
 Each completion draws from its own random stream (seed, task, index): it does not depend on what it was batched with,
 up to rounding.
@@ -26,6 +26,7 @@ from kohai.models.scoring import hidden_states
 
 PREFILL_TOKENS = 2048
 BLOCK = 256  # of the vocabulary, in drawing a token
+WIDEST = 8  # completions that share a prompt's keys and values; what they mask grows with the square
 SHRINK_AT = 0.8  # rows are compacted when this share of them is left
 
 
@@ -130,10 +131,12 @@ def _decode(
 ) -> list[Sampled]:
     """Decodes n rows a prompt side by side, each at its temperature (R,); rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
-    cache = Cache(n_prompts=len(prompts), longest=max(map(len, prompts)), n_new=max_new, width=n)
+    parts = -(-n // WIDEST)
+    cache = Cache(n_prompts=len(prompts), width=-(-n // parts), longest=max(map(len, prompts)))
     last = _prefill(base, model, prompts, cache)
     n_rows = len(prompts) * n
-    cache.slots = torch.arange(n_rows, device=base.device)
+    if parts > 1:
+        _widen(cache, parts, n)
     lengths = torch.tensor([len(p) for p in prompts], device=base.device).repeat_interleave(n)
     uniform = torch.stack(streams).to(base.device)
     stops = torch.tensor(base.stop_ids, device=base.device)
@@ -159,6 +162,7 @@ def _decode(
         if int(going.sum()) <= SHRINK_AT * len(alive):
             _shrink(cache, going)
             alive, token = alive[going], token[going]
+        cache.make_place()
         with attending(backbone) as mask:
             hidden = backbone(
                 input_ids=token[:, None],
@@ -215,27 +219,34 @@ def _prefill(base: Base, model: Any, prompts: list[Sequence[int]], cache: Cache)
         cache.filling = row
         hidden = hidden_states(model, packed, kohai_cache=cache)
         last += [hidden[span.start + span.n_prompt - 1] for span in packed.groups]
-    bias = torch.full((len(prompts), 1, 1, cache.longest), float("-inf"), dtype=base.dtype, device=base.device)
+    shape = (len(prompts), 1, cache.width, 1, cache.longest)
+    cache.bias = torch.full(shape, float("-inf"), dtype=base.dtype, device=base.device)
     for i, prompt in enumerate(prompts):
-        bias[i, :, :, : len(prompt)] = 0.0
-    cache.bias = bias
+        cache.bias[i, ..., : len(prompt)] = 0.0
     return torch.stack(last)
+
+
+def _widen(cache: Cache, parts: int, n: int) -> None:
+    """Copies each prompt's keys and values for the parts that its n completions are in."""
+    slots = torch.arange(cache.n_prompts * parts * cache.width, device=cache.bias.device)
+    cache.slots = slots.view(cache.n_prompts, -1)[:, :n].reshape(-1)
+    for kept in (cache.keys, cache.values):
+        for layer in kept:
+            kept[layer] = kept[layer].repeat_interleave(parts, dim=0)
+    cache.bias = cache.bias.repeat_interleave(parts, dim=0)
+    cache.n_prompts *= parts
 
 
 def _shrink(cache: Cache, going: torch.Tensor) -> None:
     """Drops rows that ended, and prompts none of whose rows go on."""
-    assert cache.slots is not None
-    assert cache.bias is not None
-    slots = cache.slots[going]
-    prompt = slots // cache.width
-    kept, renumbered = prompt.unique(return_inverse=True)
-    cache.slots = renumbered * cache.width + slots % cache.width
-    for layer in cache.keys:
-        cache.keys[layer] = cache.keys[layer][going]
-        cache.values[layer] = cache.values[layer][going]
+    slots = torch.arange(len(going), device=going.device) if cache.slots is None else cache.slots
+    slots = slots[going]
+    kept, renumbered = (slots // cache.width).unique(return_inverse=True)
+    slots = renumbered * cache.width + slots % cache.width
+    cache.slots = None if len(slots) == len(kept) * cache.width else slots
     if len(kept) < cache.n_prompts:
-        for layer in cache.prompt_keys:
-            cache.prompt_keys[layer] = cache.prompt_keys[layer][kept]
-            cache.prompt_values[layer] = cache.prompt_values[layer][kept]
+        for layer in cache.keys:
+            cache.keys[layer] = cache.keys[layer][kept]
+            cache.values[layer] = cache.values[layer][kept]
         cache.bias = cache.bias[kept]
         cache.n_prompts = len(kept)
