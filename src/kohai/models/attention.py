@@ -22,7 +22,7 @@ from transformers.masking_utils import sdpa_mask
 
 from kohai.models.packing import Packed
 
-BLOCK = 64  # places that a cache grows by
+BLOCK = 64  # places that a cache grows by; no fewer than its width
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Cache:
         own = torch.arange(self.width, device=self.bias.device)
         places = self.longest + self.step * self.width + own
         if self.bias.shape[-1] < self.longest + (self.step + 1) * self.width:
-            self.bias = functional.pad(self.bias, (0, max(BLOCK, self.width)), value=float("-inf"))
+            self.bias = functional.pad(self.bias, (0, BLOCK), value=float("-inf"))
         self.bias[:, 0, own, :, places] = 0.0
 
 

@@ -98,7 +98,7 @@ def _batches(
     batches: list[list[int]] = []
     total = 0
     for i in order:
-        size = len(prompts[i]) + n * max_new_tokens
+        size = -(-n // WIDEST) * len(prompts[i]) + n * max_new_tokens
         if not batches or total + size > batch_tokens:
             batches.append([])
             total = 0
@@ -230,11 +230,7 @@ def _widen(cache: Cache, parts: int, n: int) -> None:
     """Copies each prompt's keys and values for the parts that its n completions are in."""
     slots = torch.arange(cache.n_prompts * parts * cache.width, device=cache.bias.device)
     cache.slots = slots.view(cache.n_prompts, -1)[:, :n].reshape(-1)
-    for kept in (cache.keys, cache.values):
-        for layer in kept:
-            kept[layer] = kept[layer].repeat_interleave(parts, dim=0)
-    cache.bias = cache.bias.repeat_interleave(parts, dim=0)
-    cache.n_prompts *= parts
+    _take(cache, torch.arange(cache.n_prompts, device=cache.bias.device).repeat_interleave(parts))
 
 
 def _shrink(cache: Cache, going: torch.Tensor) -> None:
@@ -245,8 +241,13 @@ def _shrink(cache: Cache, going: torch.Tensor) -> None:
     slots = renumbered * cache.width + slots % cache.width
     cache.slots = None if len(slots) == len(kept) * cache.width else slots
     if len(kept) < cache.n_prompts:
-        for layer in cache.keys:
-            cache.keys[layer] = cache.keys[layer][kept]
-            cache.values[layer] = cache.values[layer][kept]
-        cache.bias = cache.bias[kept]
-        cache.n_prompts = len(kept)
+        _take(cache, kept)
+
+
+def _take(cache: Cache, prompts: torch.Tensor) -> None:
+    """Puts these prompts, by their places, in place of all."""
+    for kept in (cache.keys, cache.values):
+        for layer in kept:
+            kept[layer] = kept[layer][prompts]
+    cache.bias = cache.bias[prompts]
+    cache.n_prompts = len(prompts)
