@@ -76,6 +76,24 @@ def test_again_everything_is_done_before(whole):
         assert f"{stage}: done before" in messages
 
 
+def test_other_arms_keep_the_answers(whole, tmp_path):
+    """A finished run evaluated with other arms decodes only what it has not; with other prompts' limits, all again."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    kept = run / "answers"
+
+    def made(arms: str, *settings: str) -> set[str]:
+        """The arms whose answers that command wrote."""
+        before = {path.stem: path.stat().st_mtime_ns for path in kept.iterdir()}
+        finished(run, "evaluate", "--set", f"evaluate.arms={arms}", *settings)
+        return {path.stem for path in kept.iterdir() if path.stat().st_mtime_ns != before.get(path.stem)}
+
+    (kept / "dpo.json").unlink()
+    assert made("[base,sft,best_of_n,dpo]") == {"dpo"}
+    assert made("[base,best_of_n]") == set()
+    assert made("[base,sft]", "--set", "sample.max_new_tokens=5") == {"base", "sft"}
+
+
 @pytest.mark.timeout(600)
 def test_killed_and_continued_is_the_same(whole, tmp_path):
     """`kill -9` in the middle of several stages, then on: the artifacts equal those of the unbroken run, bit by bit."""

@@ -2,7 +2,8 @@
 
 Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
 rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those whose answers were made elsewhere. The reference code,
-run in the same box, is the ceiling. An arm's answers are kept as they are made: a killed run repeats one arm at most.
+run in the same box, is the ceiling. An arm's answers are kept outside of the stage as they are made: a killed run repeats
+one arm at most, and a run that is evaluated with one more arm writes that arm's answers alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from kohai.records import Evaluation, Execution, Prompt, Task
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
 from kohai.verify.of_run import RunChecks
-from kohai.workspace import Workspace, digest_path
+from kohai.workspace import Workspace, digest_json, digest_path
 
 ADAPTERS = {
     "base": None,
@@ -121,7 +122,7 @@ def answers(
 ) -> list[list[str]]:
     """An arm's programs for each task: the greedy one, and after it n_best samples where a best of n is wanted.
 
-    Made once, then read back while the weights, the settings and the tasks are the same.
+    Made once, then read back while the weights, the settings, the tasks and their prompts are the same.
     """
     where = ADAPTERS[arm]
     folder = None if where is None else workspace.of_round(config.rounds).path(*where)
@@ -130,10 +131,11 @@ def answers(
     keys = [task.id for _, task in wanted]
     proof: dict[str, Any] = {
         "adapter": None if folder is None else digest_path(folder),
-        "settings": [config.seed, settings.model_dump(mode="json"), n_samples],
+        "settings": [config.seed, config.model.model_dump(mode="json"), settings.model_dump(mode="json"), n_samples],
         "tasks": keys,
+        "prompts": digest_json(list(texts)),
     }
-    name = f"evaluate/answers/{arm}.json"
+    name = f"answers/{arm}.json"
     if workspace.path(name).exists():
         kept = workspace.read_json(name)
         if kept["proof"] == proof:
