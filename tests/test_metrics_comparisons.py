@@ -133,20 +133,6 @@ def test_pooled_by_hand():
             pooled_difference(*broken)
 
 
-def test_separate_seeds_by_hand():
-    """Three seeds against two. The third task has no score before: both arms lose it. After: 1 1, 1 0, 0 1, mean 4/6;
-    before: 0 1, unscored 0, mean 1/3. Left out: three after, and three before.
-    """
-    after, before = [[1, 1, 1], [1, 0, 1], [0, 1, 1]], [[0, 1, None], [None, 0, None]]
-    found = pooled_difference(after, before, separate_seeds=True)
-    assert found.difference == pytest.approx(4 / 6 - 1 / 3)
-    assert (found.n, found.dropped, found.seed_noise) == (2, 6, True)
-    assert found.low < found.difference < found.high
-    assert pooled_difference([[1, None]], [[None, 1]], separate_seeds=True).n == 0
-    constant = pooled_difference([[0.7, 0.7]] * 3, [[0.2, 0.2]] * 2, separate_seeds=True)
-    assert (constant.low, constant.high) == pytest.approx((0.5, 0.5))
-
-
 def test_few_seeds_are_stretched_by_hand():
     """Seeds that gain 0 and 1 on every task: mean 0.5, each 0.5 away, stretched by sqrt(2 / 1) to 0.7071. A quarter of
     the resamples draws one seed twice, so the interval ends there: -0.2071 and 1.2071.
@@ -164,33 +150,29 @@ def test_one_seed_pools_to_the_paired_bootstrap():
     assert (pooled.low, pooled.high) == pytest.approx((paired.low, paired.high), abs=0.012)
     assert not pooled.seed_noise
     assert pooled_difference([after, after], [before, before]).seed_noise
-    assert not pooled_difference([after, after], [before], separate_seeds=True).seed_noise
 
 
-def _shares_held(n_tasks, of_seed, separate_seeds):
+def _shares_held(n_tasks, of_seed):
     """Shares of 400 intervals that hold a difference of 0.05: pooled, of all pairs as if independent, over tasks alone.
 
-    Gaps = 0.05 + what a task gives (deviation 0.3) + what one of three seeds gives + chance (0.2). Separate seeds: the
-    gaps are the first arm's scores, the second arm has one seed that gives nothing but 0.
+    Gaps = 0.05 + what a task gives (deviation 0.3) + what one of three seeds gives + chance (0.2).
     """
     rng = np.random.default_rng(7)
     held = np.zeros(3)
     for number in range(400):
         gaps = 0.05 + rng.normal(0, 0.3, n_tasks) + rng.normal(0, of_seed, (3, 1)) + rng.normal(0, 0.2, (3, n_tasks))
-        before = np.zeros((1 if separate_seeds else 3, n_tasks))
-        found = pooled_difference(gaps.tolist(), before.tolist(), 500, number, separate_seeds=separate_seeds)
+        found = pooled_difference(gaps.tolist(), np.zeros((3, n_tasks)).tolist(), 500, number)
         error = abs(gaps.mean() - 0.05)
         pairs, tasks = 1.96 * gaps.std() / np.sqrt(gaps.size), 1.96 * gaps.mean(axis=0).std() / np.sqrt(n_tasks)
         held += found.low <= 0.05 <= found.high, error <= pairs, error <= tasks
     return held / 400
 
 
-@pytest.mark.parametrize("separate_seeds", [False, True])
-def test_pooled_covers_new_seeds_and_tasks(separate_seeds):
+def test_pooled_covers_new_seeds_and_tasks():
     """Seeds of deviation 0.02 give a seventh of the mean's variance: 92 % (three standard errors below 95) to 99 %
     (chance is counted with seeds and with tasks). A pool that takes all pairs for independent is too narrow.
     """
-    pooled, independent, _ = _shares_held(120, 0.02, separate_seeds)
+    pooled, independent, _ = _shares_held(120, 0.02)
     assert 0.917 < pooled < 0.99
     assert independent < 0.85
 
@@ -200,6 +182,6 @@ def test_pooled_sees_seeds_that_differ():
     holds in 2 * Phi(1.96 / sqrt(4.3)) - 1 = 66 %; the pooled in about 87 % (three standard errors: 82 to 92), as its
     docstring owns.
     """
-    pooled, _, tasks = _shares_held(100, 0.1, separate_seeds=False)
+    pooled, _, tasks = _shares_held(100, 0.1)
     assert 0.82 < pooled < 0.92
     assert tasks < 0.72

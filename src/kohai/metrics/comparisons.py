@@ -36,8 +36,8 @@ class McNemar:
 
 @dataclass(frozen=True)
 class PooledDifference(Difference):
-    """A difference over several seeds; where not `seed_noise`, an arm has one seed, and what another seed of it would
-    give is not in the interval.
+    """A difference over several seeds; where not `seed_noise`, there is one, and what another would give is not in the
+    interval.
     """
 
     seed_noise: bool = False
@@ -157,7 +157,6 @@ def pooled_difference(
     resamples: int = 4000,
     seed: int = 0,
     confidence: float = 0.95,
-    separate_seeds: bool = False,
 ) -> PooledDifference:
     """Mean difference over training seeds and tasks, its interval for new seeds and new tasks alike.
 
@@ -175,34 +174,23 @@ def pooled_difference(
         resamples: How many.
         seed: Of the resampling.
         confidence: Of the interval.
-        separate_seeds: The arms' seeds have nothing to do with one another, and may differ in number. Each arm's are
-            drawn apart, the tasks together; a task that an arm has in no seed is left out of both.
 
     Returns:
-        `n` counts the pairs of all seeds, `dropped` those with a None; of separate seeds, the tasks and the scores.
+        `n` counts the pairs of all seeds, `dropped` those with a None.
 
     Raises:
-        ValueError: no seed, seeds of different length, or arms of different numbers of seeds that are not separate.
+        ValueError: no seed, seeds of different length, or arms of different numbers of seeds.
     """
-    if not after or not before or len({len(scores) for scores in (*after, *before)}) != 1:
+    if not after or len(after) != len(before) or len({len(scores) for scores in (*after, *before)}) != 1:
         raise ValueError("each seed needs the scores of the same tasks in both arms")
-    if len(after) != len(before) and not separate_seeds:
-        raise ValueError(f"{len(after)} seeds cannot be paired with {len(before)} on the same tasks: separate_seeds?")
-    arms = [_table(after), _table(before)]
-    if separate_seeds:
-        shared = ~(np.isnan(arms[0]).all(axis=0) | np.isnan(arms[1]).all(axis=0))
-        arms = [np.where(shared, arm, np.nan) for arm in arms]
-        n = int(shared.sum())
-    else:
-        arms = [arms[0] - arms[1]]
-        n = int((~np.isnan(arms[0])).sum())
-    dropped = sum(int(np.isnan(arm).sum()) for arm in arms)
+    gaps = _table(after) - _table(before)
+    dropped = int(np.isnan(gaps).sum())
+    n = gaps.size - dropped
     if not n:
         return PooledDifference(0.0, -1.0, 1.0, 0, dropped)
-    value = float(np.nanmean(arms[0])) - (float(np.nanmean(arms[1])) if separate_seeds else 0.0)
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(_resampled([_stretched(arm) for arm in arms], resamples, seed), [tail, 1 - tail])
-    return PooledDifference(value, float(low), float(high), n, dropped, min(len(after), len(before)) > 1)
+    low, high = np.nanquantile(_resampled(_stretched(gaps), resamples, seed), [tail, 1 - tail])
+    return PooledDifference(float(np.nanmean(gaps)), float(low), float(high), n, dropped, len(gaps) > 1)
 
 
 def _table(by_seed: Sequence[Scores]) -> Table:
@@ -221,19 +209,16 @@ def _stretched(scores: Table) -> Table:
     return scores + deviations * stretch
 
 
-def _resampled(arms: Sequence[Table], resamples: int, seed: int) -> Table:
-    """(resamples,): the mean of one table (seeds, tasks), or the first's less the second's; seeds drawn for each
-    table, tasks for all at once. Not a number where a resample drew nothing that is scored.
-    """
+def _resampled(scores: Table, resamples: int, seed: int) -> Table:
+    """(resamples,): the mean of a table (seeds, tasks), both drawn anew. Not a number where nothing drawn is scored."""
     rng = np.random.default_rng(seed)
-    n_tasks = arms[0].shape[1]
+    n_seeds, n_tasks = scores.shape
     found = []
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
-        seeds = [rng.multinomial(len(arm), np.full(len(arm), 1 / len(arm)), size) for arm in arms]
+        seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size)
         tasks = rng.multinomial(n_tasks, np.full(n_tasks, 1 / n_tasks), size).astype(float)
-        means = [_weighted_mean(arm, drawn, tasks) for arm, drawn in zip(arms, seeds, strict=True)]
-        found.append(means[0] - means[1] if len(means) > 1 else means[0])
+        found.append(_weighted_mean(scores, seeds, tasks))
     return np.concatenate(found)
 
 
