@@ -105,6 +105,7 @@ def everything(
     wanted = [answer for found in answers.values() for answer in found][:N_ALL]
     codebleu.forget()
     rouge.forget()
+    published = 0.0
     started = time.perf_counter()
     ast = gorilla_ast.GorillaAst([gorilla_ast.ApiRow(d.api_call, d.domain) for d in docs])
     hub = calls.HubCatalog(doc.api_call for doc in docs)
@@ -119,16 +120,14 @@ def everything(
             rouge.rouge(program, task.code)
             with suppress(ValueError):  # a reference that holds no code
                 codebleu.codebleu(program, task.code)
-    between = time.perf_counter()
-    for answer in wanted:
-        if code := tasks[answer.row].code:
-            codebleu.codebleu(apibench.answer_code(answer.text), code, compat=True)
-    seconds, published = between - started, time.perf_counter() - between
+            between = time.perf_counter()
+            codebleu.codebleu(program, task.code, compat=True)
+            published += time.perf_counter() - between
+    seconds = time.perf_counter() - started
     name = f"all metrics but execution on {len(wanted)} completions"
-    whole = seconds + published
     return [
-        Row(name, "s", value=whole, goal="under 2 s", holds=whole < 2),
-        Row("of these CodeBLEU as published", "s", value=published),
+        Row(name, "s", value=seconds, goal="under 2 s", holds=seconds < 2),
+        Row("of these CodeBLEU as published, after the mended", "s", value=published),
     ]
 
 

@@ -97,6 +97,7 @@ def test_mended():
     # 7: comments and docstrings are no code, in whatever place
     assert codebleu("x = 1  # one\ny = x", "x = 1\ny = x").codebleu == 1
     assert codebleu('def f():\n    "doc"\n    return 1', "def f():\n    return 1").codebleu == 1
+    assert codebleu('def f():\n    "doc"', 'def f():\n    "all that there is"').codebleu == 1
 
 
 def _at(depth, function):

@@ -15,6 +15,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kohai import code as code_of
 from kohai.catalog.origins import Origins, read_calls
@@ -35,6 +36,7 @@ _IDENTIFYING = frozenset(
     {"model", "task", "source", "model_tag", "model_name", "model_id", "filename", "name", "path"}
     | {parameter for found in _PARAMETERS.values() for parameter in found}
 )
+_CACHED = 16  # programs: several metrics read one
 _ROOTS = {"hub": "tensorflow_hub", "tf": "tensorflow", "np": "numpy", "pd": "pandas"}  # as rows write them
 
 
@@ -76,7 +78,8 @@ def wanted_call(api_call: str) -> HubCall | None:
     return HubCall(first.name, tuple(identifying))
 
 
-def hub_calls(code: str) -> list[HubCall] | None:
+@lru_cache(_CACHED)
+def hub_calls(code: str) -> tuple[HubCall, ...] | None:
     """All calls of a program, arguments replaced by their origins; None where it does not parse."""
     found: list[HubCall] = []
 
@@ -96,7 +99,7 @@ def hub_calls(code: str) -> list[HubCall] | None:
             f"{written}({', '.join(f'{parameter}={text}' for parameter, text in texts.items())})", ast.Load()
         )
 
-    return found if read_calls(code, on_call) else None
+    return tuple(found) if read_calls(code, on_call) else None
 
 
 def hub_match(code: str, wanted: HubCall) -> ApiMatch:
@@ -137,7 +140,7 @@ def _end(call: HubCall) -> str:
 def _value(text: str) -> str:
     """A text's own signs, of anything else its source without spaces: rows write some names without quotes."""
     try:
-        value = ast.literal_eval(text)
+        value = ast.literal_eval(text) if "'" in text or '"' in text else None
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = None
     return value if isinstance(value, str) else text.replace(" ", "")

@@ -64,7 +64,13 @@ class _Reader(ast.NodeTransformer):
 
     def text(self, node: ast.expr) -> str:
         """An expression's origin, as text."""
-        written = ast.unparse(self.visit(copy.copy(node)))
+        if isinstance(node, ast.Name):
+            written = self.origins.get(node.id, node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.kind is None:
+            written = repr(node.value)
+        else:
+            read = self.visit(copy.copy(node))
+            written = read.id if isinstance(read, ast.Name) else ast.unparse(read)
         if len(written) > TEXT_LIMIT:
             return "#" + hashlib.sha256(written.encode()).hexdigest()[:16]
         return written

@@ -43,6 +43,7 @@ _LIGHT = 0.2
 _SMOOTH = 0.1
 _MAY_BE_CUT = re.compile(r"""#|\\|\f|\'{3}|"{3}|^\s*[A-Za-z]{0,2}['"]""", re.MULTILINE)  # other cuts are blanks alone
 _CACHED = 4096  # texts
+_TREES = 16  # those of an answer and a reference, which both ways of counting read
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def corpus_codebleu(pairs: Iterable[tuple[str, str]], *, compat: bool = False) -
 def forget() -> None:
     """Lets go of what is kept of texts that were compared."""
     _side.cache_clear()
+    _bare.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +125,24 @@ class _Counts:
 def _side(text: str, compat: bool) -> _Side:
     if compat:
         words, code = text.split(), _without_comments(text.strip())
-        tree = python_tree.parse(code.encode("utf-8", "replace"))
+        source = code.encode("utf-8", "replace")
+        tree = _bare(source)
+        if tree.n_comments:
+            tree = python_tree.parse(source)
         flow = python_tree.data_flow(tree, _published_texts(code, tree), compat=True)
     else:
         source = text.encode("utf-8", "replace")
-        tree = python_tree.parse(source, without_comments=True)
+        tree = _bare(source)
         texts = [source[token.start : token.end].decode("utf-8", "replace") for token in tree.tokens]
         words = list(filter(None, texts))
         flow = python_tree.data_flow(tree, texts)
     grams = tuple(Counter(zip(*(words[i:] for i in range(n)), strict=False)) for n in range(1, _ORDERS + 1))
     return _Side(grams, len(words), Counter(tree.subtrees), Counter(flow))
+
+
+@lru_cache(_TREES)
+def _bare(source: bytes) -> python_tree.Tree:
+    return python_tree.parse(source, without_comments=True)
 
 
 def _counts(said: _Side, wanted: _Side, compat: bool) -> _Counts:

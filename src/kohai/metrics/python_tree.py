@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import tree_sitter
@@ -22,44 +23,53 @@ _LOOPS = frozenset({"for_statement", "while_statement"})
 _ASSIGNMENTS = frozenset({"assignment", "augmented_assignment", "for_in_clause"})
 
 
+Adds = tuple[tuple[str | None, int], ...]
+_NONE: list[Node] = []  # the children of all leaves
+
+
+@cache
+def _leaf(kind: str, role: str | None, is_named: bool) -> tuple[int, Adds]:
+    """Shape and addition of a leaf; as many as the grammar has kinds and roles."""
+    shape = hash((kind, ()))
+    return shape, ((role, shape),) if is_named else ()
+
+
 class Node:
     """One node: its `type`, the `role` that it is of its parent, its bytes from `start` to `end`.
 
-    `first` to `last` are its tokens in the tree's list; `shape` is a number for its S-expression, `adds` what it adds
-    to its parent's.
+    `first` to `last` are its tokens in the tree's list, `is_token` says that it is one: a leaf, or a whole string;
+    `shape` is a number for its S-expression, `adds` what it adds to its parent's.
     """
 
-    __slots__ = ("adds", "children", "end", "first", "last", "role", "shape", "start", "type")
+    __slots__ = ("adds", "children", "end", "first", "is_token", "last", "role", "shape", "start", "type")
 
     def __init__(self, cursor: tree_sitter.TreeCursor, first: int) -> None:
         node = cursor.node
         assert node is not None
-        self.type = node.type
+        n_children, is_named = node.child_count, node.is_named
+        self.type = kind = node.type
         self.role = cursor.field_name
         self.start, self.end = node.start_byte, node.end_byte
         self.first = self.last = first
-        self.children: list[Node] = []
-        self.shape = 0
-        self.adds: tuple[tuple[str | None, int], ...] = ()
-        if node.is_missing or (node.child_count == 0 and self.type == "ERROR"):
+        self.children: list[Node] = [] if n_children else _NONE
+        self.is_token = (not n_children or kind == "string") and kind != "comment"
+        self.adds: Adds
+        if not n_children and (node.is_missing or kind == "ERROR"):
             self.shape = hash(str(node))  # what is missing or unexpected, which the type does not say
             self.adds = ((self.role, self.shape),)
-        elif node.is_named:
-            self.adds = ((self.role, 0),)
-        elif node.child_count:
-            self.shape = hash(str(node))
+        elif not n_children:
+            self.shape, self.adds = _leaf(kind, self.role, is_named)
+        else:
+            self.shape = 0 if is_named else hash(str(node))
+            self.adds = ((self.role, 0),) if is_named else ()
 
     def finish(self, last: int) -> None:
         """To be called when its children are all there and finished; `last` is the number of tokens by then."""
         self.last = last
-        inside = tuple(part for child in self.children for part in child.adds)
-        self.shape = self.shape or hash((self.type, inside))
-        self.adds = ((self.role, self.shape),) if self.adds else inside
-
-    @property
-    def is_token(self) -> bool:
-        """A leaf, or a whole string."""
-        return (not self.children or self.type == "string") and self.type != "comment"
+        if self.children or not self.shape:
+            inside = tuple([part for child in self.children for part in child.adds])
+            self.shape = self.shape or hash((self.type, inside))
+            self.adds = ((self.role, self.shape),) if self.adds else inside
 
     def child(self, role: str) -> Node:
         """The child of that role.
@@ -79,13 +89,14 @@ class Tree:
 
     `subtrees` has a number for each node with children (and for the root), equal for equal S-expressions: names,
     literals and signs such as `+` do not count. The numbers are hashes, good within one process. `depth` is the number
-    of levels.
+    of levels, `n_comments` how many comments and statements that are a text alone were left out.
     """
 
     root: Node
     tokens: list[Node] = field(default_factory=list)
     subtrees: list[int] = field(default_factory=list)
     depth: int = 1
+    n_comments: int = 0
 
 
 class UnreadableError(Exception):
@@ -128,6 +139,7 @@ def parse(source: bytes, *, without_comments: bool = False) -> Tree:
             if not path:
                 return tree
             if without_comments and _is_comment(done):
+                tree.n_comments += 1
                 path[-1].children.pop()
                 del tree.tokens[done.first :], tree.subtrees[mark:]
             if cursor.goto_next_sibling():
@@ -201,9 +213,7 @@ class _Flow:
 
     def read(self, node: Node, states: States) -> list[Edge]:
         """The edges of a node; those of one place in the order of the program."""
-        self.steps += 1
-        if self.steps > _MAX_STEPS:
-            raise UnreadableError("too many steps")
+        self._step()
         if node.is_token:
             return self._token(node, states)
         if node.type == "default_parameter":
@@ -219,8 +229,19 @@ class _Flow:
             return self._all(node.children, states)
         return self._all([*first, *(child for child in node.children if child.type != "for_in_clause")], states)
 
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps > _MAX_STEPS:
+            raise UnreadableError("too many steps")
+
     def _all(self, nodes: Iterable[Node], states: States) -> list[Edge]:
-        return [edge for node in nodes for edge in self.read(node, states)]
+        edges: list[Edge] = []
+        for node in nodes:
+            if node.is_token and node.last > node.first and not self.is_name[node.first]:
+                self._step()  # most of a program: signs and keywords, which have no edges
+            else:
+                edges += self.read(node, states)
+        return edges
 
     def _token(self, node: Node, states: States) -> list[Edge]:
         if node.first == node.last:
