@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_models import plain_logprobs, tiny_base
 
-from kohai.config import LoraConfig
+from kohai.config import LoraConfig, TuningConfig
 from kohai.models import adapters
 from kohai.models.losses import direct_preference
 from kohai.models.packing import pack
@@ -44,8 +44,9 @@ def test_it_learns(tmp_path):
     margins = [a - b for a, b in (sums(base, base.model, row) for row in rows)]
     with Tracker(tmp_path, "dpo", ()) as tracker:
         report = tune(
-            base, rows, tmp_path / "adapter", name="dpo", lora=LoraConfig(r=4), epochs=30, learning_rate=1e-2,
-            batch_size=2, seed=0, tracker=tracker, loss=lambda *given: dpo.loss(0.5, *given),
+            base, rows, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker,
+            settings=TuningConfig(lora=LoraConfig(r=4), epochs=30, learning_rate=1e-2, batch_size=2),
+            loss=lambda *given: dpo.loss(0.5, *given),
         )  # fmt: skip
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     losses = [float(json.loads(text)["loss"]) for text in lines]

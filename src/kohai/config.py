@@ -229,13 +229,10 @@ class EndpointConfig(_Section):
     budget: BudgetConfig = BudgetConfig()
 
 
-class ReviewerConfig(_Section):
+class ReviewerConfig(TuningConfig):
     """The offline judge: the base tuned to read code and score log P(instruction | code) (arXiv 2211.16490)."""
 
-    lora: LoraConfig = LoraConfig()
     epochs: Positive = Field(2, description="Passes over the demo references turned round.")
-    learning_rate: Above0 = Field(6e-4, description="Peak.")
-    batch_size: Positive = Field(8, description="Pairs per update.")
     weight: Above0 = Field(1.0, description="Its voice in the panel.")
     n_calibration: Positive = Field(60, description="References, each with a mutant, that set the yes/no threshold.")
     min_auc: Share = Field(

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from kohai import metrics, progress, records
 from kohai.catalog import Catalog, calls, read_package
-from kohai.catalog.calls import ApiMatch
 from kohai.code import extract_code, parse
 from kohai.config import SandboxConfig
 from kohai.errors import ConfigError
@@ -222,7 +221,7 @@ def _codebleu_compat(item: Item) -> Mapping[str, Value]:
 
 
 def _exact_of(catalog: Catalog) -> Scorer:
-    return lambda item: _levels(metrics.api_match(item.code, _reference(item), catalog))
+    return lambda item: metrics.api_match(item.code, _reference(item), catalog).metrics
 
 
 def _hallucinated_of(catalog: Catalog) -> Scorer:
@@ -239,15 +238,7 @@ def _exact_hub(item: Item) -> Mapping[str, Value]:
     wanted = calls.wanted_call(_published(item).api_call)
     if wanted is None:
         raise Unscored("the task's api_call is not a Python call")
-    return _levels(calls.hub_match(_program(item), wanted))
-
-
-def _levels(match: ApiMatch) -> Mapping[str, Value]:
-    return {
-        "exact_api": match.argument_values,
-        "api_name": match.name,
-        "api_argument_names": match.argument_names,
-    }
+    return calls.hub_match(_program(item), wanted).metrics
 
 
 def _program(item: Item) -> str:

@@ -48,6 +48,15 @@ class ApiMatch:
     argument_names: bool  # with the same arguments given
     argument_values: bool  # of the same values: the whole of it
 
+    @property
+    def metrics(self) -> dict[str, bool]:
+        """By the names that they have as metrics."""
+        return {
+            "exact_api": self.argument_values,
+            "api_name": self.name,
+            "api_argument_names": self.argument_names,
+        }
+
 
 _NONE = ApiMatch(name=False, argument_names=False, argument_values=False)
 

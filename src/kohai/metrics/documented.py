@@ -30,10 +30,5 @@ class DocumentedMetrics:
             found["gorilla_ast"] = self._gorilla.decide(f"api_call: {code}", row.domain) == "correct"
         wanted = wanted_call(task.apis[0]) if task.apis else None
         if wanted is not None:
-            match = hub_match(code, wanted)
-            found |= {
-                "exact_api": match.argument_values,
-                "api_name": match.name,
-                "api_argument_names": match.argument_names,
-            }
+            found |= hub_match(code, wanted).metrics
         return found

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from kohai import progress
-from kohai.config import LoraConfig
+from kohai.config import TuningConfig
 from kohai.errors import DataError, TrainingError
 from kohai.models import adapters
 from kohai.models.base import Base
@@ -51,10 +51,7 @@ def tune(
     folder: Path,
     *,
     name: str,
-    lora: LoraConfig,
-    epochs: int,
-    learning_rate: float,
-    batch_size: int,
+    settings: TuningConfig,
     seed: int,
     tracker: Tracker,
     start_from: Path | None = None,
@@ -67,10 +64,7 @@ def tune(
         pairs: Token ids of prompt and answer (its stop token included); with a `loss`, rows.
         folder: Where the adapter goes; checkpoints lie beside it until it is whole.
         name: The role.
-        lora: Shape of the adapter, where it starts fresh.
-        epochs: Passes over the pairs.
-        learning_rate: Peak; cosine decay after a warm-up of 5 % of the updates.
-        batch_size: Pairs per update.
+        settings: How; its rate rises over the first 5 % of the updates, its adapter is the shape of a fresh one.
         seed: Of the adapter's start and of the order of the pairs.
         tracker: Gets loss and learning rate of each update.
         start_from: A saved adapter to go on from.
@@ -94,21 +88,22 @@ def tune(
     datasets.disable_progress_bars()
     torch.manual_seed(seed)
     if start_from is None:
-        model = adapters.add(base, base.model, name, lora)
+        model = adapters.add(base, base.model, name, settings.lora)
     else:
         model = adapters.load(base, base.model, name, start_from, trainable=True)
     adapters.activate(model, name, trainable=True)
     rows = [pair if isinstance(pair, Row) else Row(pair[0], [pair[1]]) for pair in pairs]
     longest = max(map(len, rows))
+    batch_size, epochs = settings.batch_size, settings.epochs
     micro = max(1, min(batch_size, MICRO_BATCH_TOKENS // longest))
     while batch_size % micro:
         micro -= 1
     steps = epochs * -(-len(pairs) // batch_size)
     checkpoints = folder.with_name(f"{folder.name}.checkpoints")
-    settings = trl.SFTConfig(
+    arguments = trl.SFTConfig(
         output_dir=str(checkpoints),
         num_train_epochs=epochs,
-        learning_rate=learning_rate,
+        learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 20),
         per_device_train_batch_size=micro,
@@ -139,7 +134,7 @@ def tune(
     with progress.bar(name, steps, unit="updates") as bar:
         trainer = _packed_trainer(trl, loss)(
             model=model,
-            args=settings,
+            args=arguments,
             train_dataset=data,
             data_collator=lambda rows: _packed(rows, base, loss is not None),
             processing_class=base.tokenizer,

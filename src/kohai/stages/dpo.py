@@ -59,21 +59,17 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             rows.append(Row(base.render(prompts[pair.task_id]), [row["ids"] for row in both], facts))
     if not rows:
         raise TrainingError("dpo: no sampled completion is preferred to another; leave the arm out of evaluate.arms")
-    settings = config.dpo
     with Tracker(workspace.path("dpo"), f"{config.run.name}-dpo", config.report_to) as tracker:
         return tune(
             base,
             rows,
             workspace.path("dpo", "adapter"),
             name="dpo",
-            lora=settings.lora,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            batch_size=settings.batch_size,
+            settings=config.dpo,
             seed=config.seed,
             tracker=tracker,
             start_from=workspace.path("sft", "adapter"),
-            loss=partial(loss, settings.beta),
+            loss=partial(loss, config.dpo.beta),
         )
 
 

@@ -221,12 +221,7 @@ def calls_metrics(catalog: Catalog) -> CallsMetrics:
         found = {"hallucinated_api": hallucinated_api(code, catalog)}
         if task.reference is None:
             return found
-        match = api_match(code, task.reference, catalog)
-        return found | {
-            "exact_api": match.argument_values,
-            "api_name": match.name,
-            "api_argument_names": match.argument_names,
-        }
+        return found | api_match(code, task.reference, catalog).metrics
 
     return of_package
 

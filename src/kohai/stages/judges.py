@@ -92,10 +92,7 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
                 pairs,
                 folder,
                 name="reviewer",
-                lora=settings.lora,
-                epochs=settings.epochs,
-                learning_rate=settings.learning_rate,
-                batch_size=settings.batch_size,
+                settings=settings,
                 seed=config.seed,
                 tracker=tracker,
             )

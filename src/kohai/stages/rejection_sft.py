@@ -59,17 +59,13 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     learned = {task_id: codes[task_id, item.index] for task_id, item in best.items()}
     learned |= {t.id: t.reference or "" for t in workspace.read_records(Task, "prepare/tasks/demo.jsonl")}
     pairs = [(base.render(prompts[task_id]), answer_ids(base, code)) for task_id, code in learned.items()]
-    settings = config.rejection_sft
     with Tracker(workspace.path("rejection_sft"), f"{config.run.name}-rejection", config.report_to) as tracker:
         report = tune(
             base,
             pairs,
             workspace.path("rejection_sft", "adapter"),
             name="rejection",
-            lora=settings.lora,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            batch_size=settings.batch_size,
+            settings=config.rejection_sft,
             seed=config.seed,
             tracker=tracker,
             start_from=workspace.path("sft", "adapter"),
