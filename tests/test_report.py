@@ -112,17 +112,35 @@ def test_arms(workspace):
 
 
 def test_figures_stand_alone(workspace):
-    """One SVG file a metric, well-formed, with a label and a dot an arm and its own style."""
+    """Two SVG files a metric, well-formed, with a label and a dot an arm or a pair and its own style."""
     folder = report.write(workspace).page.parent / "figures"
-    assert sorted(path.name for path in folder.iterdir()) == ["effect_match.svg", "executability.svg"]
-    for path in folder.iterdir():
+    rates, name = ["effect_match", "executability"], "{http://www.w3.org/2000/svg}"
+    assert {path.stem for path in folder.iterdir()} == {*rates, *(f"{metric}_differences" for metric in rates)}
+    for path in (folder / f"{metric}.svg" for metric in rates):
         root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-        name = "{http://www.w3.org/2000/svg}"
         assert root.tag == f"{name}svg"
         assert root.find(f"{name}style") is not None
         texts = [text.text for text in root.iter(f"{name}text")]
         assert {"SFT", "RLAIF", "50 %"} <= set(texts)
         assert len(list(root.iter(f"{name}circle"))) == len([text for text in texts if not text.endswith("%")])
+    root = ElementTree.fromstring((folder / "executability_differences.svg").read_text(encoding="utf-8"))
+    assert "RLAIF less SFT" in [text.text for text in root.iter(f"{name}text")]
+    assert len(list(root.iter(f"{name}circle"))) == 1
+
+
+def test_differences_stand_about_zero():
+    """+10 [-5, +25] points: ticks from -10 to +30, so that 0 lies a quarter of the way, +10 in the middle."""
+    rows = [charts.Row("a less b", 0.10, -0.05, 0.25)]
+    root = ElementTree.fromstring(charts.alone(charts.interval_chart("t", rows, differences=True)))
+    name = "{http://www.w3.org/2000/svg}"
+    ticks = {
+        text.text: float(text.get("x")) for text in root.iter(f"{name}text") if text.get("text-anchor") == "middle"
+    }
+    assert list(ticks) == ["-10", "0", "+10", "+20", "+30"]
+    (zero,) = (line for line in root.iter(f"{name}line") if line.get("class") == "zero")
+    assert float(zero.get("x1")) == ticks["0"]
+    (dot,) = root.iter(f"{name}circle")
+    assert float(dot.get("cx")) == ticks["+10"]
 
 
 def test_paired(workspace):

@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: a line over steps with its band, and shares with their intervals.
+"""Small charts as inline SVG: a line over steps with its band, and shares or differences with their intervals.
 
 Colours come from the page's style sheet through classes, so that light and dark both read well. Each function returns
 markup that is safe to place in a page: every text in it is escaped here.
@@ -14,11 +14,12 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 200
 STYLE = (  # of a chart that stands alone, without the page's style sheet
-    "text{fill:#57606a;font:11px system-ui,sans-serif} .grid{stroke:#d8dee4} .dot{fill:#0969da}"
+    "text{fill:#57606a;font:11px system-ui,sans-serif} .grid{stroke:#d8dee4} .zero{stroke:#57606a} .dot{fill:#0969da}"
     " .line{fill:none;stroke:#0969da;stroke-width:2} .band{fill:#0969da;opacity:.16}"
     " .whisker{stroke:#0969da;stroke-width:2.5;opacity:.55} .series .dot{fill:#6e7781} .series .whisker{stroke:#6e7781}"
     " .quiet .dot{fill:#afb8c1} .quiet .whisker{stroke:#afb8c1}"
 )
+LETTER = 6  # about what one takes in a label
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 34
 
 
@@ -34,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Row:
-    """One share of a chart of intervals; `tone` picks its colour: a class of the style sheet."""
+    """One share, or difference of two, of a chart of intervals; `tone` picks its colour: a class of the style sheet."""
 
     label: str
     value: float
@@ -80,28 +81,35 @@ def line_chart(title: str, points: Sequence[Point], x_label: str = "step", perce
     return _svg(title, WIDTH, HEIGHT, parts)
 
 
-def interval_chart(title: str, rows: Sequence[Row]) -> Markup:
-    """One share in [0, 1] a row: a dot with its interval. Empty where there is no row."""
+def interval_chart(title: str, rows: Sequence[Row], *, differences: bool = False) -> Markup:
+    """A dot with its interval a row: a share in [0, 1], or a difference of two, with a line at 0. Empty: no row."""
     if not rows:
         return Markup("")
-    left, right, step = 118, 20, 26
-    width, height = 480, TOP + step * len(rows) + 26
+    right, step = 20, 26
+    left = max(118, min(300, 12 + LETTER * max(len(row.label) for row in rows)))
+    width, height = 362 + left, TOP + step * len(rows) + 26
+    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    if differences:
+        ticks = ticks_between(min(0.0, *(row.low for row in rows)), max(0.0, *(row.high for row in rows)))
 
     def x_of(value: float) -> float:
-        return round(left + value * (width - left - right), 1)
+        return round(left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (width - left - right), 1)
+
+    def text(value: float) -> str:
+        return (f"{value * 100:+.3g}" if value else "0") if differences else number(value, True)
 
     parts = []
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        line = Markup('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>')
-        parts.append(line.format(x_of(tick), TOP - 4, height - 24))
-        parts.append(_text(x_of(tick), height - 8, number(tick, True), "middle"))
+    for tick in ticks:
+        line = Markup('<line class="{2}" x1="{0}" x2="{0}" y1="{1}" y2="{3}"/>')
+        parts.append(line.format(x_of(tick), TOP - 4, "zero" if differences and tick == 0 else "grid", height - 24))
+        parts.append(_text(x_of(tick), height - 8, text(tick), "middle"))
     for place, row in enumerate(rows):
         y = TOP + step * place + step / 2
         mark = Markup(
             '<g class="{tone}"><title>{tip}</title><line class="whisker" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>'
             '<circle class="dot" cx="{value}" cy="{y}" r="4.5"/></g>'
         )
-        tip = f"{row.label}: {number(row.value, True)} [{number(row.low, True)}, {number(row.high, True)}]"
+        tip = f"{row.label}: {text(row.value)} [{text(row.low)}, {text(row.high)}]"
         place_of = {"low": x_of(row.low), "high": x_of(row.high), "value": x_of(row.value)}
         parts.append(mark.format(tone=row.tone, tip=tip, y=y, **place_of))
         parts.append(_text(left - 12, y + 4, row.label, "end"))

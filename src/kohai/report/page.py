@@ -63,7 +63,7 @@ def splits(report: Mapping[str, Any]) -> list[str]:
 
 
 def overview(report: Mapping[str, Any]) -> dict[str, tuple[str, Markup]]:
-    """Executability and effect match of every arm on the first split: each one's title and chart of intervals."""
+    """Executability and effect match of every arm on the first split, and the paired differences: title and chart."""
     charts = {}
     for split in splits(report)[:1]:
         for metric in ("executability", "effect_match"):
@@ -77,6 +77,20 @@ def overview(report: Mapping[str, Any]) -> dict[str, tuple[str, Markup]]:
             title = f"{words.METRIC_LABELS[metric]}, {words.split(split)}"
             if chart := interval_chart(title, rows):
                 charts[metric] = (title, chart)
+            gaps = [
+                Row(
+                    words.pair(pair),
+                    gap["difference"],
+                    gap["low"],
+                    gap["high"],
+                    "accent" if "rlaif" in pair else "series",
+                )
+                for pair, by_split in report["paired"].items()
+                if (gap := by_split.get(split, {}).get(metric)) is not None
+            ]
+            title = f"{title}: paired differences, in points"
+            if chart := interval_chart(title, gaps, differences=True):
+                charts[f"{metric}_differences"] = (title, chart)
     return charts
 
 
