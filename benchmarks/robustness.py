@@ -27,7 +27,7 @@ NOISE = {
     "a judge that likes length": "reward_model.length_bias=0.2",  # of a score between 0 and 1, for each doubling
 }
 MODELS = {"one": [], "five": ["reward_model.members=5", "reward_model.risk=1"]}
-KEPT = ("prepare", "sft", "judges", "sample", "feedback", "ledger.sqlite", "evaluate/answers/sft.json")
+KEPT = ("prepare", "sft", "judges", "sample", "feedback", "ledger.sqlite", "answers/sft.json")
 METRICS = ("executability", "effect_match")
 
 
