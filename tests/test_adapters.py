@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from tiny_models import tiny_base
 
 from kohai.config import LoraConfig
@@ -54,6 +55,24 @@ def test_merged_is_unmerged(architecture):
             torch.testing.assert_close(logits(plain), unmerged, rtol=0, atol=1e-4)
     with adapters.merged(model, None) as plain:
         assert torch.equal(logits(plain), bare)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_an_adapted_layer_is_its_formula(architecture):
+    """Output and gradients of every adapted layer are those of y + s B A x (s = 8 / 4), as the paper writes it."""
+    model = with_adapters(tiny_base(architecture), "one")
+    adapters.activate(model, "one", trainable=True)
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    assert layers
+    for layer in layers:
+        down, up = layer.lora_A["one"].weight, layer.lora_B["one"].weight
+        x = torch.randn((2, 3, down.shape[1]), requires_grad=True)
+        expected = layer.base_layer(x) + 2 * (x @ down.T @ up.T)
+        found = layer(x)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        pull = torch.randn_like(found)
+        for ours, theirs in zip(*(torch.autograd.grad(y, (x, down, up), pull) for y in (found, expected)), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_the_base_comes_back():

@@ -15,6 +15,8 @@ from typing import Any
 import peft
 import torch
 from peft.tuners.lora import LoraLayer
+from peft.tuners.lora.layer import LoraVariant
+from torch.nn import functional
 
 from kohai.config import LoraConfig
 from kohai.errors import ConfigError, DataError
@@ -22,6 +24,19 @@ from kohai.models.base import Base
 from kohai.workspace import writing
 
 SETTINGS = "adapter_config.json"
+
+
+class _NarrowScale(LoraVariant):  # type: ignore[misc]
+    """y + B(s A x), the sum made by the product with B. peft's own y + s B(A x) scales and adds what is as wide as y, a
+    twelfth of a training step on a CPU.
+    """
+
+    @staticmethod
+    def forward(module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, **_: Any) -> torch.Tensor:
+        """x: (..., in); result: (..., out), what the base gives."""
+        low = functional.linear(x, module.lora_A[active_adapter].weight) * module.scaling[active_adapter]
+        wide = module.lora_B[active_adapter].weight.to(result.dtype)
+        return torch.addmm(result.flatten(0, -2), low.flatten(0, -2).to(result.dtype), wide.t()).view_as(result)
 
 
 def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
@@ -48,6 +63,7 @@ def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
         model.add_adapter(name, settings)
     else:
         model = peft.get_peft_model(model, settings, adapter_name=name)
+    _scale_narrowly(model, name)
     return model
 
 
@@ -69,7 +85,14 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
         raise DataError(
             f"{folder}: the adapter does not load ({reason}); delete its stage's folder and run again"
         ) from None
+    _scale_narrowly(model, name)
     return model.to(base.device)
+
+
+def _scale_narrowly(model: Any, name: str) -> None:
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer) and name in layer.lora_A:
+            layer.lora_variant[name] = _NarrowScale()
 
 
 def save(model: Any, name: str, folder: Path) -> None:
