@@ -75,6 +75,19 @@ def test_an_adapted_layer_is_its_formula(architecture):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
+def test_peft_merges_it_too():
+    """Peft's own merging, in place or safely, and unmerging: the function stays, within 1e-4."""
+    model = with_adapters(tiny_base(), "one")
+    adapters.activate(model, "one")
+    unmerged = logits(model)
+    for is_safe in (False, True):
+        model.merge_adapter(safe_merge=is_safe)
+        torch.testing.assert_close(logits(model), unmerged, rtol=0, atol=1e-4)
+        model.unmerge_adapter()
+        torch.testing.assert_close(logits(model), unmerged, rtol=0, atol=1e-4)
+    torch.testing.assert_close(logits(model.merge_and_unload()), unmerged, rtol=0, atol=1e-4)
+
+
 def test_the_base_comes_back():
     """After merging, and after an error inside, every weight is the same bit by bit and the adapter acts again."""
     base = tiny_base()
