@@ -37,6 +37,7 @@ _IDENTIFYING = frozenset(
     | {parameter for found in _PARAMETERS.values() for parameter in found}
 )
 _CACHED = 16  # programs: several metrics read one
+_KNOWN = 4096  # texts that recur: rows' calls, and the values that are given in calls
 _ROOTS = {"hub": "tensorflow_hub", "tf": "tensorflow", "np": "numpy", "pd": "pandas"}  # as rows write them
 
 
@@ -77,6 +78,7 @@ class HubCall:
         return ApiMatch(True, has_names, has_names and all(given[name] == value for name, value in wanted.arguments))
 
 
+@lru_cache(_KNOWN)
 def wanted_call(api_call: str) -> HubCall | None:
     """What a row's `api_call` identifies; None where it is not one Python call."""
     calls = hub_calls(api_call.strip().rstrip("."))
@@ -146,6 +148,7 @@ def _end(call: HubCall) -> str:
     return call.name.rpartition(".")[2]
 
 
+@lru_cache(_KNOWN)
 def _value(text: str) -> str:
     """A text's own signs, of anything else its source without spaces: rows write some names without quotes."""
     try:

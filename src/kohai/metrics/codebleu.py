@@ -97,7 +97,7 @@ def forget() -> None:
 class _Side:
     """What is compared of a text."""
 
-    grams: tuple[Counter[tuple[str, ...]], ...]  # by order
+    grams: tuple[Counter[Any], ...]  # by order: words, then hashes of two, three and four
     n_tokens: int
     subtrees: Counter[int]
     flow: Counter[tuple[str, str, tuple[str, ...]]]
@@ -136,8 +136,10 @@ def _side(text: str, compat: bool) -> _Side:
         texts = [source[token.start : token.end].decode("utf-8", "replace") for token in tree.tokens]
         words = list(filter(None, texts))
         flow = python_tree.data_flow(tree, texts)
-    grams = tuple(Counter(zip(*(words[i:] for i in range(n)), strict=False)) for n in range(1, _ORDERS + 1))
-    return _Side(grams, len(words), Counter(tree.subtrees), Counter(flow))
+    grams: list[Counter[Any]] = [Counter(words)]
+    for n in range(2, _ORDERS + 1):
+        grams.append(Counter(map(hash, zip(*(words[i:] for i in range(n)), strict=False))))
+    return _Side(tuple(grams), len(words), Counter(tree.subtrees), Counter(flow))
 
 
 @lru_cache(_TREES)
@@ -153,9 +155,9 @@ def _counts(said: _Side, wanted: _Side, compat: bool) -> _Counts:
         said.n_tokens,
         wanted.n_tokens,
     )
-    weights = {gram: 1.0 if gram[0] in _KEYWORDS else _LIGHT for gram in wanted.grams[0]}
-    words = sum(min(count, said.grams[0][gram]) * weights[gram] for gram, count in wanted.grams[0].items())
-    all_words = sum(count * weights[gram] for gram, count in wanted.grams[0].items())
+    weights = {word: 1.0 if word in _KEYWORDS else _LIGHT for word in wanted.grams[0]}
+    words = sum(min(count, said.grams[0][word]) * weights[word] for word, count in wanted.grams[0].items())
+    all_words = sum(count * weights[word] for word, count in wanted.grams[0].items())
     weighted = _Overlap(
         (words, *ngram.matches[1:]),
         tuple(

@@ -116,38 +116,48 @@ class Edge(NamedTuple):
 def parse(source: bytes, *, without_comments: bool = False) -> Tree:
     """The tree of a source; any bytes have one. Comments and statements that are a text alone may be left out."""
     cursor = tree_sitter.Parser(_LANGUAGE).parse(source).walk()
-    tree = Tree(Node(cursor, 0))
-    path, marks = [tree.root], [0]  # marks: how many sub-trees there were before each node of the path
-    string: Node | None = None  # the outermost one that the walk is in
+    node = Node(cursor, 0)
+    tree = Tree(node)
+    tokens, subtrees = tree.tokens, tree.subtrees
+    path: list[Node] = []  # the nodes that the walk is in
+    marks: list[int] = []  # how many sub-trees there were before each
+    string: Node | None = None  # the outermost one of them
     while True:
-        if cursor.goto_first_child():
-            if string is None and path[-1].type == "string":
-                string = path[-1]
-            path.append(Node(cursor, len(tree.tokens)))
-            path[-2].children.append(path[-1])
-            marks.append(len(tree.subtrees))
-            tree.depth = max(tree.depth, len(path))
-            continue
-        while True:
-            done, mark = path.pop(), marks.pop()
-            string = None if string is done else string
-            if string is None and done.is_token and path:
-                tree.tokens.append(done)
-            done.finish(len(tree.tokens))
-            if done.children or not path:
-                tree.subtrees.append(done.shape)
-            if not path:
-                return tree
-            if without_comments and _is_comment(done):
+        while node.children is not _NONE:
+            if string is None and node.type == "string":
+                string = node
+            path.append(node)
+            marks.append(len(subtrees))
+            cursor.goto_first_child()
+            node = Node(cursor, len(tokens))
+            path[-1].children.append(node)
+        tree.depth = max(tree.depth, len(path) + 1)
+        mark = len(subtrees)
+        if string is None and node.is_token and path:
+            tokens.append(node)
+        node.last = len(tokens)
+        while path:
+            if without_comments and _is_comment(node):
                 tree.n_comments += 1
                 path[-1].children.pop()
-                del tree.tokens[done.first :], tree.subtrees[mark:]
+                del tokens[node.first :], subtrees[mark:]
             if cursor.goto_next_sibling():
-                path.append(Node(cursor, len(tree.tokens)))
-                path[-2].children.append(path[-1])
-                marks.append(len(tree.subtrees))
+                node = Node(cursor, len(tokens))
+                path[-1].children.append(node)
                 break
             cursor.goto_parent()
+            node, mark = path.pop(), marks.pop()
+            if string is node:
+                string = None
+                if path:
+                    tokens.append(node)
+            node.finish(len(tokens))
+            if node.children:
+                subtrees.append(node.shape)
+        else:
+            if not node.children:
+                subtrees.append(node.shape)  # the root, of nothing
+            return tree
 
 
 def data_flow(tree: Tree, texts: Sequence[str], *, compat: bool = False) -> list[tuple[str, str, tuple[str, ...]]]:
