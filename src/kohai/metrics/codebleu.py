@@ -136,10 +136,9 @@ def _side(text: str, compat: bool) -> _Side:
         texts = [source[token.start : token.end].decode("utf-8", "replace") for token in tree.tokens]
         words = list(filter(None, texts))
         flow = python_tree.data_flow(tree, texts)
-    grams: list[Counter[Any]] = [Counter(words)]
-    for n in range(2, _ORDERS + 1):
-        grams.append(Counter(map(hash, zip(*(words[i:] for i in range(n)), strict=False))))
-    return _Side(tuple(grams), len(words), Counter(tree.subtrees), Counter(flow))
+    longer = (zip(*(words[i:] for i in range(n)), strict=False) for n in range(2, _ORDERS + 1))
+    grams: tuple[Counter[Any], ...] = (Counter(words), *(Counter(map(hash, found)) for found in longer))
+    return _Side(grams, len(words), Counter(tree.subtrees), Counter(flow))
 
 
 @lru_cache(_TREES)
