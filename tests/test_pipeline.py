@@ -90,6 +90,8 @@ def test_other_arms_keep_the_answers(whole, tmp_path):
 
     (kept / "dpo.json").unlink()
     assert made("[base,sft,best_of_n,dpo]") == {"dpo"}
+    (kept / "best_of_n.json").unlink()
+    assert made("[sft,best_of_n]") == {"best_of_n"}
     assert made("[base,best_of_n]") == set()
     assert made("[base,sft]", "--set", "sample.max_new_tokens=5") == {"base", "sft"}
 

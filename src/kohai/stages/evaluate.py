@@ -135,31 +135,40 @@ def answers(
         "tasks": keys,
         "prompts": digest_json(list(texts)),
     }
+
+    def draw() -> list[list[str]]:
+        model = base.model if folder is None else adapters.load(base, base.model, arm, folder)
+        merged = adapters.merged(model, None if folder is None else arm)
+        with progress.bar(f"evaluate {arm}", len(texts), unit="tasks") as bar, merged as plain:
+            drawn = generate(
+                base,
+                plain,
+                [base.render(text) for text in texts],
+                n=1 + n_samples,
+                temperature=settings.temperature,
+                greedy_first=True,
+                max_new_tokens=settings.max_new_tokens,
+                batch_tokens=settings.batch_tokens,
+                seed=config.seed,
+                keys=keys,
+                on_done=lambda done: bar.advance(done - bar.done),
+            )
+        if folder is not None:
+            model.unload()
+            base.model.requires_grad_(False)
+        return [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
+
+    return kept(workspace, arm, proof, draw)
+
+
+def kept(workspace: Workspace, arm: str, proof: dict[str, Any], make: Callable[[], list[Any]]) -> list[Any]:
+    """What an arm answered, made once: read back where the proof, what it hangs on, is the same."""
     name = f"answers/{arm}.json"
     if workspace.path(name).exists():
-        kept = workspace.read_json(name)
-        if kept["proof"] == proof:
-            return [list(group) for group in kept["codes"]]
-    model = base.model if folder is None else adapters.load(base, base.model, arm, folder)
-    merged = adapters.merged(model, None if folder is None else arm)
-    with progress.bar(f"evaluate {arm}", len(texts), unit="tasks") as bar, merged as plain:
-        drawn = generate(
-            base,
-            plain,
-            [base.render(text) for text in texts],
-            n=1 + n_samples,
-            temperature=settings.temperature,
-            greedy_first=True,
-            max_new_tokens=settings.max_new_tokens,
-            batch_tokens=settings.batch_tokens,
-            seed=config.seed,
-            keys=keys,
-            on_done=lambda done: bar.advance(done - bar.done),
-        )
-    if folder is not None:
-        model.unload()
-        base.model.requires_grad_(False)
-    codes = [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
+        found = workspace.read_json(name)
+        if found["proof"] == proof:
+            return list(found["codes"])
+    codes = make()
     workspace.write_json(name, {"proof": proof, "codes": codes})
     return codes
 
@@ -180,19 +189,28 @@ def favourites(
     workspace: Workspace, base: Base, arm: str, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
     """Of each task's samples the one that the reward model likes best."""
-    reward_model = RewardModel.load(base, base.model, workspace)
-    checks = RunChecks.of(workspace)
-    programs = [
-        Read(task.instruction, code, findings_of(checks.check(code, task)))
-        for group, (_, task) in zip(groups, wanted, strict=True)
-        for code in group
-    ]
-    with progress.bar(f"evaluate {arm}", len(programs) * len(reward_model.names), unit="programs") as bar:
-        rewards = iter(reward_model.score(programs, lambda done: bar.advance(done)))
-    chosen = [max(((next(rewards), -place, code) for place, code in enumerate(group)))[2] for group in groups]
-    reward_model.model.unload()
-    base.model.requires_grad_(False)
-    return chosen
+    prepared = [workspace.path("prepare", name) for name in ("catalog.json", "docs.json", "prompts.jsonl")]
+    proof = {
+        "samples": digest_json([groups, [task.instruction for _, task in wanted]]),
+        "read": [digest_path(path) for path in (*parts(workspace), *prepared)],
+    }
+
+    def choose() -> list[str]:
+        reward_model = RewardModel.load(base, base.model, workspace)
+        checks = RunChecks.of(workspace)
+        programs = [
+            Read(task.instruction, code, findings_of(checks.check(code, task)))
+            for group, (_, task) in zip(groups, wanted, strict=True)
+            for code in group
+        ]
+        with progress.bar(f"evaluate {arm}", len(programs) * len(reward_model.names), unit="programs") as bar:
+            rewards = iter(reward_model.score(programs, lambda done: bar.advance(done)))
+        chosen = [max(((next(rewards), -place, code) for place, code in enumerate(group)))[2] for group in groups]
+        reward_model.model.unload()
+        base.model.requires_grad_(False)
+        return chosen
+
+    return kept(workspace, arm, proof, choose)
 
 
 def evaluated(
