@@ -16,7 +16,6 @@ import peft
 import torch
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.layer import LoraVariant
-from torch.nn import functional
 
 from kohai.config import LoraConfig
 from kohai.errors import ConfigError, DataError
@@ -34,7 +33,7 @@ class _NarrowScale(LoraVariant):  # type: ignore[misc]
     @staticmethod
     def forward(module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, **_: Any) -> torch.Tensor:
         """x: (..., in); result: (..., out), what the base gives."""
-        low = functional.linear(x, module.lora_A[active_adapter].weight) * module.scaling[active_adapter]
+        low = module.lora_A[active_adapter](x) * module.scaling[active_adapter]
         wide = module.lora_B[active_adapter].weight.to(result.dtype)
         return torch.addmm(result.flatten(0, -2), low.flatten(0, -2).to(result.dtype), wide.t()).view_as(result)
 
