@@ -33,7 +33,8 @@ class _NarrowScale(LoraVariant):  # type: ignore[misc]
     @staticmethod
     def forward(module: Any, active_adapter: str, x: torch.Tensor, result: torch.Tensor, **_: Any) -> torch.Tensor:
         """x: (..., in); result: (..., out), what the base gives."""
-        low = module.lora_A[active_adapter](x) * module.scaling[active_adapter]
+        dropped = module.lora_dropout[active_adapter](x)
+        low = module.lora_A[active_adapter](dropped) * module.scaling[active_adapter]
         wide = module.lora_B[active_adapter].weight.to(result.dtype)
         return torch.addmm(result.flatten(0, -2), low.flatten(0, -2).to(result.dtype), wide.t()).view_as(result)
 
@@ -104,8 +105,11 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
 
 
 def _scale_narrowly(model: Any, name: str) -> None:
+    """Not where an adapter from elsewhere has a variant of its own (DoRA) or a bias."""
     for layer in model.modules():
-        if isinstance(layer, LoraLayer) and name in layer.lora_A:
+        if not isinstance(layer, LoraLayer) or name not in layer.lora_A:
+            continue
+        if name not in layer.lora_variant and not layer.lora_bias[name]:
             layer.lora_variant[name] = _NarrowScale()
 
 
