@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import peft
 import pytest
 import torch
 from peft.tuners.lora import LoraLayer
@@ -86,6 +87,20 @@ def test_peft_merges_it_too():
         model.unmerge_adapter()
         torch.testing.assert_close(logits(model), unmerged, rtol=0, atol=1e-4)
     torch.testing.assert_close(logits(model.merge_and_unload()), unmerged, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [{"use_dora": True}, {"lora_bias": True}])
+def test_an_adapter_from_elsewhere_keeps_its_kind(tmp_path, kind):
+    """DoRA's magnitudes and an adapter's bias act after loading as they did in peft."""
+    settings = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM", **kind)
+    made = peft.get_peft_model(tiny_base().model, settings, adapter_name="one")
+    for key, parameter in made.named_parameters():
+        if "magnitude" in key or "lora_B.one.bias" in key:
+            parameter.data += 1
+    made.save_pretrained(tmp_path)
+    base = tiny_base()
+    model = adapters.load(base, base.model, "one", tmp_path / "one")
+    assert torch.equal(logits(model), logits(made))
 
 
 def test_the_base_comes_back():
