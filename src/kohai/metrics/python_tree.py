@@ -64,12 +64,11 @@ class Node:
             self.adds = ((self.role, 0),) if is_named else ()
 
     def finish(self, last: int) -> None:
-        """To be called when its children are all there and finished; `last` is the number of tokens by then."""
+        """To be called, but of a leaf, when its children are all there and finished; `last`: the number of tokens then."""
         self.last = last
-        if self.children or not self.shape:
-            inside = tuple([part for child in self.children for part in child.adds])
-            self.shape = self.shape or hash((self.type, inside))
-            self.adds = ((self.role, self.shape),) if self.adds else inside
+        inside = tuple([part for child in self.children for part in child.adds])
+        self.shape = self.shape or hash((self.type, inside))
+        self.adds = ((self.role, self.shape),) if self.adds else inside
 
     def child(self, role: str) -> Node:
         """The child of that role.
