@@ -64,7 +64,7 @@ class Node:
             self.adds = ((self.role, 0),) if is_named else ()
 
     def finish(self, last: int) -> None:
-        """To be called, but of a leaf, when its children are all there and finished; `last`: the number of tokens then."""
+        """To be called, but of leaves, when its children are all finished; `last` is the number of tokens by then."""
         self.last = last
         inside = tuple([part for child in self.children for part in child.adds])
         self.shape = self.shape or hash((self.type, inside))
