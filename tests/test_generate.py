@@ -137,6 +137,32 @@ def test_seed_and_key_choose_the_stream():
     assert named != [first]
 
 
+def test_a_killed_run_goes_on_behind_its_last_whole_batch(monkeypatch, tmp_path):
+    """What lies in the memory is not decoded again, the batch that the kill cut in half is; all is as in one go."""
+    base = tiny_base(stop_ids=MANY_STOPS)
+    memory = tmp_path / "stage" / "batches.jsonl"
+    settings = {"n": 2, "temperature": 1.0, "max_new_tokens": 12, "batch_tokens": 1, "seed": 5}
+    in_one_go = generate(base, base.model, PROMPTS, **settings)
+    decode, decoded = generation._decode, []
+
+    def killed_at_the_fourth(base, model, prompts, *rest):
+        decoded.append(prompts)
+        if len(decoded) == 4:
+            raise KeyboardInterrupt
+        return decode(base, model, prompts, *rest)
+
+    monkeypatch.setattr(generation, "_decode", killed_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        generate(base, base.model, PROMPTS, memory=memory, **settings)
+    with memory.open("r+b") as file:
+        file.truncate(memory.stat().st_size - 9)
+    assert generate(base, base.model, PROMPTS, memory=memory, **settings) == in_one_go
+    shortest_first = sorted(([prompt] for prompt in PROMPTS), key=lambda one: len(one[0]))
+    assert decoded == [*shortest_first[:4], *shortest_first[2:]]
+    assert generate(base, base.model, PROMPTS, memory=memory, **settings) == in_one_go
+    assert len(decoded) == 7
+
+
 def test_progress_and_the_model_afterwards():
     """`on_done` counts prompts up to all of them; the model attends as before."""
     base = tiny_base()

@@ -1,6 +1,5 @@
 """Static checks: a table of small programs with the verdicts they must get."""
 
-import ast
 import json
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from kohai.catalog import Catalog, read_package
 from kohai.code import parse
 from kohai.verify import CRITERIA, check
-from kohai.verify.coverage import uncovered
 
 LETTERS = {"y": "yes", "n": "no", "u": "unscored"}
 OPEN = "from depot import crates, open_depot, trips\nfrom depot.crates import Size\nwith open_depot() as d:\n"
@@ -150,8 +148,8 @@ def test_program(catalog, program, letters):
     code = program.replace("|", OPEN)
     assert parse(code) is not None
     answers = _answers(code, catalog)
-    expected = {name: LETTERS[letter] for name, letter in zip(CRITERIA[1:-1], letters, strict=True)} | {"parses": "yes"}
-    found = {name: verdict.answer for name, verdict in answers.items() if name != "covers"}
+    expected = {name: LETTERS[letter] for name, letter in zip(CRITERIA[1:-2], letters, strict=True)} | {"parses": "yes"}
+    found = {name: verdict.answer for name, verdict in answers.items() if name not in ("covers", "prints")}
     assert found == expected, [verdict.evidence for verdict in answers.values() if verdict.evidence]
 
 
@@ -222,6 +220,50 @@ def test_evidence_is_cut(catalog):
     assert _answers(code, catalog)["names_bound"].evidence.endswith("name 'a3' is not bound; 2 more")
 
 
+@pytest.mark.parametrize(
+    ("instruction", "arguments", "evidence"),
+    [
+        (
+            "Pack tea in large crates.",
+            "label='tea', size=Size.SMALL",
+            "SMALL is passed where the instruction says LARGE",
+        ),
+        ("Pack tea in LARGE crates.", "label='tea', size=Size.LARGE", ""),
+        ("Pack tea in a crate.", "label='tea', size=Size.SMALL", ""),  # free: another word may mean it
+        ("Pack 'Large tea'.", "label='Large tea', size=Size.SMALL", ""),
+        ("Pack tea, enlarged.", "label='tea', size=Size.SMALL", ""),
+        ("A small crate of tea for the large hall.", "label='tea', size=Size.SMALL", ""),
+        ("Pack tea in large crates.", "label='tea'", ""),
+    ],
+)
+def test_members_that_the_instruction_names_ground_an_enum(catalog, instruction, arguments, evidence):
+    """A member is wrong where the instruction names others of its enum and none that is passed; else it is free."""
+    program = f"{OPEN}    crates.pack(d, {arguments})"
+    [verdict] = [v for v in check(program, catalog, instruction, "") if v.criterion == "grounded"]
+    assert (verdict.answer, verdict.evidence.partition(": ")[2]) == ("no" if evidence else "yes", evidence)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "program", "answer"),
+    [
+        ("Pack tea and print its id.", "c = pack('tea')\nprint(c.id)", "yes"),
+        ("Pack tea and print its id.", "c = pack('tea')", "no"),
+        ("Pack tea, then show the id.", "import sys\nsys.stdout.write(pack('tea').id)", "yes"),
+        ("Pack tea. Thanks!", "c = pack('tea')\nprint(c.id)", "no"),
+        ("Pack tea. Thanks!", "pack('tea')", "yes"),
+        ("Pack tea. Thanks!", "for x in pack('tea'):\n    pprint.pprint(x)", "no"),
+        ("Which crates hold tea?", "print(find('tea'))", "unscored"),
+        ("The books show that tea sells, so pack it.", "pack('tea')", "unscored"),
+        ("Pack the footprints and the printer.", "pack('tea')", "yes"),
+    ],
+)
+def test_prints(catalog, instruction, program, answer):
+    """Output where it is asked for, none where it is not; where an instruction only may ask for it, nothing is said."""
+    [verdict] = [v for v in check(program, catalog, instruction, "") if v.criterion == "prints"]
+    assert verdict.answer == answer
+    assert bool(verdict.evidence) == (answer != "yes")
+
+
 def test_docs_ground_literals(catalog):
     """What the docs show may be passed."""
     program = OPEN + "    crates.pack(d, label='depot.db')"
@@ -260,10 +302,14 @@ def test_nothing_of_the_program_is_executed(catalog, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["demo", "dev", "test", "test_unseen"])
-def test_every_reference_of_the_example_covers_its_instruction(split):
+def test_nothing_is_said_against_any_reference_of_the_example(split):
     """A check that right programs fail would teach the wrong thing."""
-    path = Path(__file__).parent.parent / "examples" / "stockroom" / "tasks" / f"{split}.jsonl"
-    tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    found = {task["id"]: uncovered(ast.parse(task["reference"]), task["instruction"]) for task in tasks}
-    assert {name: problems for name, problems in found.items() if problems} == {}
-    assert sum(problems is not None for problems in found.values()) > len(tasks) / 2
+    example = Path(__file__).parent.parent / "examples" / "stockroom"
+    catalog = read_package(example / "src" / "stockroom")
+    lines = (example / "tasks" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    tasks = [json.loads(line) for line in lines]
+    found = {task["id"]: check(task["reference"], catalog, task["instruction"], "") for task in tasks}
+    assert {name: said for name, verdicts in found.items() if (said := [v for v in verdicts if v.answer == "no"])} == {}
+    for criterion in ("covers", "prints"):
+        answers = [v.answer for verdicts in found.values() for v in verdicts if v.criterion == criterion]
+        assert answers.count("yes") > len(tasks) / 2

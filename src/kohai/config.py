@@ -24,7 +24,7 @@ Natural = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Above0 = Annotated[float, Field(gt=0.0)]
 Gate = Literal[
-    "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "runs"
+    "parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "prints", "runs"
 ]  # verify's criteria, and the execution
 Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"]
 

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from kohai import records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
 
-FORMAT = 1
+FORMAT = 2
 ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
 FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
 Record = TypeVar("Record")

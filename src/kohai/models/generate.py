@@ -12,8 +12,10 @@ up to rounding.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,6 +60,7 @@ def generate(
     greedy_first: bool = False,
     n_likeliest: int = 0,
     on_done: Callable[[int], None] | None = None,
+    memory: Path | None = None,
 ) -> list[list[Sampled]]:
     """Draws n completions of each prompt, in order.
 
@@ -74,22 +77,47 @@ def generate(
         greedy_first: The first of the n completions takes the likeliest tokens, whatever the temperature.
         n_likeliest: So many of the likeliest tokens are told at each place.
         on_done: Called with the number of prompts that are done.
+        memory: A file that remembers each batch as it is done: with the same arguments a killed run repeats one batch
+            at most. The caller's, to remove once the results are safe, or the arguments are others.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     results: list[list[Sampled]] = [[] for _ in prompts]
+    remembered = {} if memory is None else _remembered(memory)
     done = 0
     for batch in _batches(order, prompts, n, max_new_tokens, batch_tokens):
-        streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
-        first = 0.0 if greedy_first else temperature
-        temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
-        asked = [prompts[i] for i in batch]
-        sampled = _decode(base, model, asked, n, temperatures, max_new_tokens, streams, n_likeliest)
+        sampled = remembered.get(tuple(batch))
+        if sampled is None:
+            streams = [_stream(seed, keys[i] if keys else str(i), j, max_new_tokens) for i in batch for j in range(n)]
+            first = 0.0 if greedy_first else temperature
+            temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
+            asked = [prompts[i] for i in batch]
+            sampled = _decode(base, model, asked, n, temperatures, max_new_tokens, streams, n_likeliest)
+            if memory is not None:
+                _remember(memory, batch, sampled)
         for place, i in enumerate(batch):
             results[i] = sampled[place * n : (place + 1) * n]
         done += len(batch)
         if on_done is not None:
             on_done(done)
     return results
+
+
+def _remembered(memory: Path) -> dict[tuple[int, ...], list[Sampled]]:
+    """The batches of a killed run, by their prompts' places; half a line, which the kill left, is cut off."""
+    if not memory.exists():
+        return {}
+    text = memory.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        memory.write_bytes(whole)
+    lines = map(json.loads, whole.splitlines())
+    return {tuple(line["batch"]): [Sampled(**one) for one in line["sampled"]] for line in lines}
+
+
+def _remember(memory: Path, batch: Sequence[int], sampled: Sequence[Sampled]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with memory.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"batch": list(batch), "sampled": [asdict(one) for one in sampled]}) + "\n")
 
 
 def _batches(

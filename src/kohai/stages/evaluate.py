@@ -3,7 +3,7 @@
 Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
 rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those whose answers were made elsewhere. The reference code,
 run in the same box, is the ceiling. An arm's answers are kept as they are made, whatever the other arms are: a killed
-run repeats one arm at most, and one more arm costs that arm alone.
+run repeats one batch at most, and one more arm costs that arm alone.
 """
 
 from __future__ import annotations
@@ -136,6 +136,8 @@ def answers(
         "prompts": digest_json(list(texts)),
     }
 
+    memory = workspace.path("evaluate", f"{arm}-batches.jsonl")
+
     def draw() -> list[list[str]]:
         model = base.model if folder is None else adapters.load(base, base.model, arm, folder)
         merged = adapters.merged(model, None if folder is None else arm)
@@ -152,13 +154,16 @@ def answers(
                 seed=config.seed,
                 keys=keys,
                 on_done=lambda done: bar.advance(done - bar.done),
+                memory=memory,
             )
         if folder is not None:
             model.unload()
             base.model.requires_grad_(False)
         return [[extract_code(base.decode(sampled.ids)) for sampled in group] for group in drawn]
 
-    return kept(workspace, arm, proof, draw)
+    found = kept(workspace, arm, proof, draw)
+    memory.unlink(missing_ok=True)
+    return found
 
 
 def kept(workspace: Workspace, arm: str, proof: dict[str, Any], make: Callable[[], list[Any]]) -> list[Any]:

@@ -42,6 +42,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     model = adapters.load(base, base.model, "policy", workspace.newest_policy)
     prompts = prompts_of_round(config, workspace)
     settings = config.sample
+    memory = workspace.path("sample", "batches.jsonl")
     with progress.bar("sample", len(prompts), unit="tasks") as bar, adapters.merged(model, "policy") as plain:
         drawn = generate(
             base,
@@ -54,6 +55,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             seed=config.seed,
             keys=[p.task_id for p in prompts],
             on_done=lambda done: bar.advance(done - bar.done),
+            memory=memory,
         )
     completions, tokens = [], []
     for prompt, group in zip(prompts, drawn, strict=True):
@@ -73,6 +75,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             tokens.append({"task_id": prompt.task_id, "index": index, "ids": sampled.ids, "logprobs": sampled.logprobs})
     workspace.write_json("sample/tokens.json", tokens)
     workspace.write_records("sample/completions.jsonl", completions)
+    memory.unlink()
     return {
         "tasks": len(prompts),
         "completions": len(completions),

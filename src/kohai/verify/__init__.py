@@ -19,11 +19,12 @@ from kohai.verify.bindings import unbound_names
 from kohai.verify.coverage import uncovered
 from kohai.verify.grounding import ungrounded
 from kohai.verify.inference import read_program
+from kohai.verify.output import printing
 from kohai.verify.reading import Reading
 
 __all__ = ["CRITERIA", "check"]
 
-CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers")
+CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "prints")
 _SHOWN = 3  # problems per evidence
 Answers = Mapping[str, Callable[[], tuple[Answer, str]]]
 
@@ -50,8 +51,9 @@ def _of_package(code: str, tree: ast.Module, catalog: Catalog, instruction: str,
         "api_exists": lambda: _existence(reading),
         "arguments_bind": lambda: _of_calls(reading, binding_problems(reading, catalog)),
         "values_allowed": lambda: _of_calls(reading, wrong_values(reading, catalog)),
-        "grounded": lambda: _of_calls(reading, ungrounded(reading, instruction, docs)),
+        "grounded": lambda: _of_calls(reading, ungrounded(reading, catalog, instruction, docs)),
         "covers": lambda: _coverage(uncovered(tree, instruction)),
+        "prints": lambda: printing(tree, instruction),
     }
 
 

@@ -12,9 +12,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from kohai.verify.grounding import has_text, normal, numbers_in
+from kohai.verify.grounding import QUOTED, has_text, normal, numbers_in
 
-_QUOTED = re.compile(r"(?<!\w)[\"'\u2018\u201c]([^\"'\u2018\u2019\u201c\u201d]{2,80})[\"'\u2019\u201d](?!\w)")
 _POINT = re.compile(r"(?<!\S)\d{1,2}[.)](?=\s+\S)")
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[A-Za-z0-9][\w./@-]*")
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)")
@@ -39,9 +38,9 @@ def uncovered(tree: ast.Module, instruction: str) -> list[str] | None:
 
 
 def _wanted(instruction: str) -> tuple[list[str], list[float]]:
-    texts = [match[1].strip(" .,!?") for match in _QUOTED.finditer(instruction)]
+    texts = [match[1].strip(" .,!?") for match in QUOTED.finditer(instruction)]
     numbers: list[float] = []
-    for match in _TOKEN.finditer(_POINT.sub(" ", _QUOTED.sub(" ", instruction))):
+    for match in _TOKEN.finditer(_POINT.sub(" ", QUOTED.sub(" ", instruction))):
         token = match[0].rstrip("./-@")
         if _ORDINAL.fullmatch(token):
             continue

@@ -1,9 +1,10 @@
-"""Whether the literals that a program passes to the package come from the instruction or the docs.
+"""Whether the values that a program passes to the package come from the instruction or the docs.
 
 Compared without case and quotes; number words up to twenty, thousands separators, dates and month names, per cent and
 cents count as the numbers they say. Free: 0, 1, booleans, None, empty strings, choices of a
 `Literal[...]`. Left out: literals inside f-strings,
 subscripts, multiplications and calls of other things than the package (but `date(...)` and the like are looked into).
+An enum's member is free but where the instruction names others of that enum and none that the program passes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from kohai.catalog.catalog import Catalog
+from kohai.records import Api
 from kohai.verify.arguments import bind
 from kohai.verify.reading import PackageCall, Reading
 
@@ -21,14 +24,15 @@ _WORDS = re.findall(
     "eighteen nineteen twenty",
 )
 _MONTHS = re.findall(r"\w+", "january february march april may june july august september october november december")
+QUOTED = re.compile(r"(?<!\w)[\"'\u2018\u201c]([^\"'\u2018\u2019\u201c\u201d]{2,80})[\"'\u2019\u201d](?!\w)")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OPENED = frozenset({"date", "datetime", "timedelta", "Decimal", "int", "float", "str", "Path", "fromisoformat"})
 _NAMED = {"dozen": 12.0, "half": 0.5, "once": 1.0, "twice": 2.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0}
 
 
-def ungrounded(reading: Reading, instruction: str, docs: str) -> list[str]:
-    """Evidence for each literal that is in neither text."""
+def ungrounded(reading: Reading, catalog: Catalog, instruction: str, docs: str) -> list[str]:
+    """Evidence for each literal that is in neither text, and for each enum of which another member is asked for."""
     text = normal(f"{instruction}\n{docs}")
     numbers = numbers_in(text)
     problems: dict[str, str] = {}
@@ -39,7 +43,37 @@ def ungrounded(reading: Reading, instruction: str, docs: str) -> list[str]:
                     shown = repr(literal.value)[:60]
                     evidence = f"line {literal.lineno}: {shown} of {call.name} is not in the instruction"
                     problems.setdefault(shown, evidence)
-    return list(problems.values())
+    return [*problems.values(), *_other_members(reading, catalog, instruction)]
+
+
+def _other_members(reading: Reading, catalog: Catalog, instruction: str) -> Iterator[str]:
+    """Evidence for each enum of which the program passes members, and the instruction names others but none of them."""
+    passed: dict[str, dict[str, ast.Attribute]] = {}
+    for call in reading.calls:
+        for argument in _passed(call, reading):
+            for node in ast.walk(argument):
+                if isinstance(node, ast.Attribute) and node in reading.types:
+                    enum = catalog.get(reading.types[node].name)
+                    if enum is not None and node.attr in _members(enum):
+                        passed.setdefault(enum.id, {})[node.attr] = node
+    text = QUOTED.sub(" ", instruction).lower()
+    for enum_id, nodes in passed.items():
+        enum = catalog.get(enum_id)
+        named = [] if enum is None else [member for member in _members(enum) if _is_named(member, text)]
+        if named and not set(named) & set(nodes):
+            member, node = next(iter(nodes.items()))
+            yield f"line {node.lineno}: {member} is passed where the instruction says {' and '.join(named)}"
+
+
+def _members(enum: Api) -> list[str]:
+    """Names of an enum's members; none of another class's."""
+    return [member.partition(":")[0] for member in enum.members] if enum.kind == "enum" else []
+
+
+def _is_named(member: str, text: str) -> bool:
+    """A lower-case text has a member's name as words of its own, in the singular or the plural: PALLET and pallets."""
+    words = re.escape(member.lower()).replace("_", r"[\s_-]")
+    return re.search(rf"(?<!\w){words}(?:s|es)?(?!\w)", text) is not None
 
 
 def _passed(call: PackageCall, reading: Reading) -> Iterator[ast.expr]:
