@@ -10,7 +10,7 @@ from kohai import pipeline
 from kohai.config import Config, ModelConfig, load_config
 from kohai.errors import ConfigError, DataError
 from kohai.models.base import load_base
-from kohai.records import Evaluation, Prompt, Task
+from kohai.records import Evaluation, Task
 from kohai.stages.judges import of_others
 from kohai.workspace import Workspace
 
@@ -70,7 +70,7 @@ def test_prompts(small, overrides, shown):
     """Each mode's docs: what BM25 finds, the task's own, none; a demo prompt holds its own api's, if any."""
     config = small(*overrides)
     report = pipeline.run(config, ["prepare"])["prepare"]
-    prompts = Workspace(config.run).read_records(Prompt, "prepare/prompts.jsonl")
+    prompts = Workspace(config.run).prompts()
     assert {len(prompt.apis) for prompt in prompts} == {shown}
     assert report["apis"] == 4
     assert report["retrieval_recall"]["demo"] == shown

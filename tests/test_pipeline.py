@@ -96,6 +96,21 @@ def test_other_arms_keep_the_answers(whole, tmp_path):
     assert made("[base,sft]", "--set", "sample.max_new_tokens=5") == {"base", "sft"}
 
 
+def test_more_tasks_leave_alone_what_does_not_read_them(whole, tmp_path):
+    """Practice tasks are no reason to fine-tune again, test tasks none to sample again; what reads them is redone."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+
+    def done_before(setting: str, *stages: str) -> list[str]:
+        """Which of the stages, after `prepare` with that setting, are said to be done."""
+        finished(run, "prepare", "--set", setting)
+        messages = {stage: finished(run, stage, "--set", setting) for stage in stages}
+        return [stage for stage, said in messages.items() if f"{stage}: done before" in said]
+
+    assert done_before("tasks.n_test=[3,3]", "sft", "sample", "judges", "evaluate") == ["sft", "sample", "judges"]
+    assert done_before("tasks.n_practice=7", "sft", "judges", "sample") == ["sft", "judges"]
+
+
 @pytest.mark.timeout(600)
 def test_killed_and_continued_is_the_same(whole, tmp_path):
     """`kill -9` in the middle of several stages, then on: the artifacts equal those of the unbroken run, bit by bit."""

@@ -181,13 +181,13 @@ def test_missing_inputs(workspace, tmp_path):
     with pytest.raises(WorkspaceError, match="check the path in the configuration"):
         run_stage(workspace, "sft", {}, [tmp_path / "nowhere"], dict)
     with pytest.raises(WorkspaceError, match="an earlier stage makes it"):
-        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")], dict)
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts", "demo.jsonl")], dict)
     run_stage(workspace, "prepare", {}, [], dict)
     with pytest.raises(WorkspaceError, match=r"taken out of a finished stage: delete .*prepare"):
-        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")], dict)
-    workspace.write_text("prepare/prompts.jsonl", "")
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts", "demo.jsonl")], dict)
+    workspace.write_text("prepare/prompts/demo.jsonl", "")
     with pytest.raises(InternalError, match="named twice"):
-        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts.jsonl")] * 2, dict)
+        run_stage(workspace, "sft", {}, [workspace.path("prepare", "prompts", "demo.jsonl")] * 2, dict)
 
 
 KILLED = """

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 
 from kohai import records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
+from kohai.records import Prompt
 
 FORMAT = 2
 ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
@@ -99,6 +100,11 @@ class Workspace:
     def read_records(self, kind: type[Record], name: str) -> list[Record]:
         """The records of an artifact."""
         return records.read_lines(kind, self._read(name).split("\n"), str(self.path(name)))
+
+    def prompts(self, *splits: str) -> list[Prompt]:
+        """The prompts of some splits, or of all, in the order of their tasks."""
+        found = splits or [path.stem for path in sorted(self.path("prepare", "prompts").glob("*.jsonl"))]
+        return [prompt for split in found for prompt in self.read_records(Prompt, f"prepare/prompts/{split}.jsonl")]
 
     def _read(self, name: str) -> str:
         path = self.path(name)

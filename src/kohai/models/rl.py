@@ -35,7 +35,7 @@ from kohai.models.rollouts import Drawn, Trainer, collect
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids
-from kohai.records import Feedback, Prompt, Task
+from kohai.records import Feedback, Task
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
@@ -53,9 +53,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "seed": config.seed,
     }
     inputs = [
-        workspace.path("prepare", "prompts.jsonl"),
+        *(workspace.path("prepare", "prompts", f"{split}.jsonl") for split in ("demo", "practice", "probe")),
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "docs.json"),
         workspace.path("prepare", "tasks", "demo.jsonl"),
         workspace.path("sft", "adapter"),
         workspace.path("sample", "tokens.json"),
@@ -173,7 +172,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
     base = load_base(config.model)
     model = adapters.load(base, base.model, "policy", workspace.newest_policy, trainable=True)
     model = adapters.load(base, model, "sft", workspace.path("sft", "adapter"))
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    prompts = {p.task_id: p.text for p in workspace.prompts("demo", "practice", "probe")}
     tasks = workspace.read_records(Task, "prepare/tasks/practice.jsonl")
     tasks += workspace.read_records(Task, "prepare/tasks/probe.jsonl")
     sampled: dict[str, Drawn] = {}

@@ -18,7 +18,7 @@ from kohai.models.packing import Packed
 from kohai.models.scoring import per_segment, token_scores
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import Row, tune
-from kohai.records import Preference, Prompt
+from kohai.records import Preference
 from kohai.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "seed": config.seed,
     }
     inputs = [
-        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("prepare", "prompts", "practice.jsonl"),
         workspace.path("sample", "tokens.json"),
         workspace.path("reward_model", "preferences.jsonl"),
         workspace.path("sft", "adapter"),
@@ -48,7 +48,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         TrainingError: no sampled completion is preferred to another.
     """
     base = load_base(config.model)
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    prompts = {p.task_id: p.text for p in workspace.prompts("practice")}
     sampled = {(row["task_id"], row["index"]): row for row in workspace.read_json("sample/tokens.json")}
     rows = []
     for pair in workspace.read_records(Preference, "reward_model/preferences.jsonl"):

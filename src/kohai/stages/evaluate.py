@@ -25,7 +25,7 @@ from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
 from kohai.models.reward import Read, RewardModel, findings_of, parts
-from kohai.records import Evaluation, Execution, Prompt, Task
+from kohai.records import Evaluation, Execution, Task
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
 from kohai.verify.of_run import RunChecks
@@ -55,8 +55,10 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "catalog.json")]
-    inputs += [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in splits(config)]
+    inputs = [workspace.path("prepare", "catalog.json")]
+    inputs += [
+        workspace.path("prepare", kind, f"{split}.jsonl") for kind in ("prompts", "tasks") for split in splits(config)
+    ]
     folders = {where for arm in config.evaluate.arms if (where := ADAPTERS[BEST_OF.get(arm, arm)]) is not None}
     last = workspace.of_round(config.rounds)
     inputs += [last.path(*where) for where in sorted(folders)]
@@ -73,7 +75,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     Returns:
         Tasks per split and arms.
     """
-    prompts = {p.task_id: p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    prompts = {p.task_id: p for p in workspace.prompts(*splits(config))}
     tasks = {split: workspace.read_records(Task, f"prepare/tasks/{split}.jsonl") for split in splits(config)}
     wanted = [(split, task) for split, found in tasks.items() for task in found]
     base = load_base(config.model)
@@ -194,15 +196,14 @@ def favourites(
     workspace: Workspace, base: Base, arm: str, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
 ) -> list[str]:
     """Of each task's samples the one that the reward model likes best."""
-    prepared = [workspace.path("prepare", name) for name in ("catalog.json", "docs.json", "prompts.jsonl")]
+    checks = RunChecks.of(workspace)
     proof = {
-        "samples": digest_json([groups, [task.instruction for _, task in wanted]]),
-        "read": [digest_path(path) for path in (*parts(workspace), *prepared)],
+        "samples": digest_json([groups, [(task.instruction, checks.docs[task.id]) for _, task in wanted]]),
+        "read": [digest_path(path) for path in (*parts(workspace), workspace.path("prepare", "catalog.json"))],
     }
 
     def choose() -> list[str]:
         reward_model = RewardModel.load(base, base.model, workspace)
-        checks = RunChecks.of(workspace)
         programs = [
             Read(task.instruction, code, findings_of(checks.check(code, task)))
             for group, (_, task) in zip(groups, wanted, strict=True)

@@ -44,7 +44,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     inputs = [
         config.feedback.rubric,
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("prepare", "prompts", "practice.jsonl"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path(RELIABILITY),
     ]

@@ -46,12 +46,12 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    tasks = [workspace.path("prepare", "tasks", f"{split}.jsonl") for split in ("demo", "calibration", "bench")]
+    splits = ("demo", "calibration", "bench")
+    of_splits = [workspace.path("prepare", kind, f"{split}.jsonl") for kind in ("prompts", "tasks") for split in splits]
     return settings, [
         config.feedback.rubric,
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "prompts.jsonl"),
-        *tasks,
+        *of_splits,
     ]
 
 

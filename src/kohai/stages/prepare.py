@@ -70,10 +70,10 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
     for split, tasks in splits.items():
         workspace.write_records(f"prepare/tasks/{split}.jsonl", tasks)
+        workspace.write_records(f"prepare/prompts/{split}.jsonl", [p for p in prompts if p.split == split])
         copy_fixtures(config.tasks.folder, tasks, workspace.path("prepare"))
     workspace.write_text("prepare/catalog.json", catalog.to_json())
     workspace.write_json("prepare/docs.json", docs)
-    workspace.write_records("prepare/prompts.jsonl", prompts)
     return {
         "apis": len(catalog.apis),
         "tasks": {split: len(tasks) for split, tasks in splits.items()},

@@ -16,7 +16,7 @@ from kohai.errors import TrainingError
 from kohai.models.base import load_base
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids, tune
-from kohai.records import Completion, Feedback, Prompt, Task
+from kohai.records import Completion, Feedback, Task
 from kohai.workspace import Workspace
 
 
@@ -28,7 +28,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "seed": config.seed,
     }
     inputs = [
-        workspace.path("prepare", "prompts.jsonl"),
+        workspace.path("prepare", "prompts", "demo.jsonl"),
+        workspace.path("prepare", "prompts", "practice.jsonl"),
         workspace.path("prepare", "tasks", "demo.jsonl"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path("feedback", "feedback.jsonl"),
@@ -47,7 +48,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         TrainingError: no completion has a score.
     """
     base = load_base(config.model)
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    prompts = {p.task_id: p.text for p in workspace.prompts("demo", "practice")}
     codes = {(c.task_id, c.index): c.code for c in workspace.read_records(Completion, "sample/completions.jsonl")}
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     if all(item.score is None for item in feedback):

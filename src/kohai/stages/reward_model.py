@@ -41,7 +41,7 @@ from kohai.models.reward import (
     stacked,
 )
 from kohai.models.reward_training import Material, checkpoint_of, fit_members, read
-from kohai.records import Completion, Examined, Feedback, Preference, Prompt, Task
+from kohai.records import Completion, Examined, Feedback, Preference, Task
 from kohai.verify import CRITERIA
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, writing
@@ -68,7 +68,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     inputs = [
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "prompts.jsonl"),
+        *(workspace.path("prepare", "prompts", f"{split}.jsonl") for split in ("practice", "bench")),
         workspace.path("prepare", "tasks", "practice.jsonl"),
         config.feedback.rubric,
         workspace.path(EXAM),
@@ -300,7 +300,7 @@ def export_preferences(workspace: Workspace, folder: Path) -> int:
         raise UserError(f"{workspace.root} has no preferences yet; run `kohai reward-model`")
     if folder.exists():
         raise UserError(f"{folder} is there already; give another folder")
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl")}
+    prompts = {p.task_id: p.text for p in workspace.prompts("practice")}
     texts = {
         (c.task_id, c.index): c.text
         for one in workspace.rounds

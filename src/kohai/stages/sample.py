@@ -26,7 +26,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     if config.tasks.n_sampled is None:
         settings["rounds"] = config.rounds
-    return settings, [workspace.path("prepare", "prompts.jsonl"), workspace.newest_policy]
+    return settings, [workspace.path("prepare", "prompts", "practice.jsonl"), workspace.newest_policy]
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def prompts_of_round(config: Config, workspace: Workspace) -> list[Prompt]:
     Raises:
         ConfigError: none is left.
     """
-    prompts = [p for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split == "practice"]
+    prompts = workspace.prompts("practice")
     size = config.tasks.n_sampled or -(-len(prompts) // config.rounds)
     found = prompts[size * (workspace.round - 1) : size * workspace.round]
     if not found:

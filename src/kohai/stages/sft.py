@@ -9,7 +9,7 @@ from kohai.config import Config
 from kohai.models.base import load_base
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids, tune
-from kohai.records import Prompt, Task
+from kohai.records import Task
 from kohai.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    inputs = [workspace.path("prepare", "prompts.jsonl"), workspace.path("prepare", "tasks", "demo.jsonl")]
+    inputs = [workspace.path("prepare", kind, "demo.jsonl") for kind in ("prompts", "tasks")]
     if config.sft.start_from is not None:
         inputs.append(config.sft.start_from)
     return settings, inputs
@@ -33,7 +33,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         Updates, the loss at the end, trained tokens, dtype and device.
     """
     base = load_base(config.model)
-    prompts = {p.task_id: p.text for p in workspace.read_records(Prompt, "prepare/prompts.jsonl") if p.split == "demo"}
+    prompts = {p.task_id: p.text for p in workspace.prompts("demo")}
     tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")
     pairs = [(base.render(prompts[task.id]), answer_ids(base, task.reference or "")) for task in tasks]
     with Tracker(workspace.path("sft"), f"{config.run.name}-sft", config.report_to) as tracker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kohai.catalog import Catalog
-from kohai.records import Prompt, Task, Verdict
+from kohai.records import Task, Verdict
 from kohai.verify import check
 from kohai.workspace import Workspace
 
@@ -22,8 +22,7 @@ class RunChecks:
         """Reads what the stage `prepare` wrote."""
         catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
         texts: dict[str, str] = workspace.read_json("prepare/docs.json")
-        prompts = workspace.read_records(Prompt, "prepare/prompts.jsonl")
-        return cls(catalog, {p.task_id: "\n".join(texts[api] for api in p.apis) for p in prompts})
+        return cls(catalog, {p.task_id: "\n".join(texts[api] for api in p.apis) for p in workspace.prompts()})
 
     def check(self, code: str, task: Task) -> list[Verdict]:
         """One verdict for each of `verify.CRITERIA`."""
