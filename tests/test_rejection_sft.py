@@ -1,6 +1,6 @@
 """Which completions rejection sampling learns from."""
 
-from kohai.records import Execution, Feedback
+from kohai.records import Execution, Feedback, Verdict
 from kohai.stages.rejection_sft import best_completions
 
 OK = Execution("ok", "none")
@@ -8,7 +8,7 @@ FAILED = Execution("wrong_type", "program")
 
 
 def chosen(*feedback):
-    return {task_id: item.index for task_id, item in best_completions(feedback).items()}
+    return {task_id: item.index for task_id, item in best_completions(feedback, ["covers", "runs"]).items()}
 
 
 def test_the_best_that_ran():
@@ -29,6 +29,16 @@ def test_what_teaches_nothing():
         Feedback("v", 0, 0.9),
         Feedback("w", 0, 0.0, (), OK),
     ) == {"w": 0}
+
+
+def test_what_a_gate_stops():
+    """Better judged and ran, but drops something: not taken. What says nothing, or is no gate, stops nothing."""
+    no, unscored, other = Verdict("covers", "no", ""), Verdict("covers", "unscored", ""), Verdict("prints", "no", "")
+    assert chosen(
+        Feedback("t", 0, 0.9, (no,), OK),
+        Feedback("t", 1, 0.3, (unscored, other), OK),
+        Feedback("u", 0, 0.9, (no,), OK),
+    ) == {"t": 1}
 
 
 def test_equal_scores():

@@ -139,7 +139,9 @@ class SftConfig(TuningConfig):
 
 
 class RejectionSftConfig(TuningConfig):
-    """Rejection sampling: SFT once more, on the demo references and each practice task's best completion that ran."""
+    """Rejection sampling: SFT once more, on the demo references and each practice task's best completion that ran and
+    passes RL's gates.
+    """
 
     epochs: Positive = Field(1, description="Passes over the references and the chosen completions.")
     learning_rate: Above0 = Field(3e-4, description="Peak; cosine decay after a short warm-up.")
@@ -379,7 +381,7 @@ class RlConfig(_Section):
     )
     max_grad_norm: Above0 = Field(1.0, description="Gradient clipping.")
     gates: tuple[Gate, ...] = Field(
-        ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "runs"),
+        typing.get_args(Gate),
         description="Criteria that a completion must pass to be learned from, static ones and `runs`; else it gets the "
         "floor.",
     )

@@ -2,7 +2,8 @@
 SFT adapter is fine-tuned on those and on the demo references (rejection sampling, arXiv 2308.01825), on the same
 feedback that the reward model learned from.
 
-A task none of whose completions ran teaches nothing and is left out, counted in the report; so is one without a score.
+A task none of whose completions ran and passes RL's gates teaches nothing and is left out, counted in the report; so is
+one without a score.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from kohai.config import Config
 from kohai.errors import TrainingError
 from kohai.models.base import load_base
+from kohai.models.rollouts import passes_gates
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids, tune
 from kohai.records import Completion, Feedback, Task
@@ -24,6 +26,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     """Settings and inputs of this stage."""
     settings = {
         "rejection_sft": config.rejection_sft.model_dump(mode="json"),
+        "gates": config.rl.gates,
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
@@ -56,7 +59,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             "rejection_sft: no completion has a score, so none is the best; see the feedback stage's report for why, "
             "or leave the arm out of evaluate.arms"
         )
-    best = best_completions(feedback)
+    best = best_completions(feedback, config.rl.gates)
     learned = {task_id: codes[task_id, item.index] for task_id, item in best.items()}
     learned |= {t.id: t.reference or "" for t in workspace.read_records(Task, "prepare/tasks/demo.jsonl")}
     pairs = [(base.render(prompts[task_id]), answer_ids(base, code)) for task_id, code in learned.items()]
@@ -74,11 +77,15 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     return report | {"tasks": len(best), "tasks_left_out": len({item.task_id for item in feedback}) - len(best)}
 
 
-def best_completions(feedback: Sequence[Feedback]) -> dict[str, Feedback]:
-    """Of each task the scored completion with the highest score among those that ran; of equal ones the first."""
+def best_completions(feedback: Sequence[Feedback], gates: Sequence[str]) -> dict[str, Feedback]:
+    """Of each task the scored completion with the highest score among those that ran and that no gate stops; of equal
+    ones the first.
+    """
     best: dict[str, Feedback] = {}
     for item in feedback:
         if item.score is None or item.execution is None or not item.execution.ran:
+            continue
+        if not passes_gates(item.verdicts, gates):
             continue
         if item.task_id not in best or item.score > (best[item.task_id].score or 0.0):
             best[item.task_id] = item
