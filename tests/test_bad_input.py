@@ -189,7 +189,9 @@ def test_run_folder_of_another_version(small):
 
 def test_stage_without_the_one_before(small):
     """Asking for a later stage first says which file is missing and what makes it."""
-    with pytest.raises(WorkspaceError, match=r"prompts\.jsonl does not exist; an earlier stage makes it: `kohai run"):
+    with pytest.raises(
+        WorkspaceError, match=r"prompts/demo\.jsonl does not exist; an earlier stage makes it: `kohai run"
+    ):
         pipeline.run(small.config(), ["sft"])
     with pytest.raises(UserError, match=r"no stage 'dance'; the stages are prepare, sft"):
         pipeline.run(small.config(), ["dance"])

@@ -18,7 +18,7 @@ from kohai.records import Completion, Effect, Evaluation, Execution, Feedback, T
 from kohai.report import cases, charts, tables, words
 from kohai.report.markdown import table
 from kohai.report.page import render
-from kohai.workspace import Workspace
+from kohai.workspace import FORMAT, Workspace
 
 EVIL = "<script>alert('x')</script>"
 OK = Execution("ok", "none", stdout="3\n", state="aa")
@@ -46,7 +46,7 @@ def evaluations() -> list[Evaluation]:
 
 def manifest(stage: str, seconds: float, peak: int, figures: dict) -> dict:
     return {
-        "format": 1,
+        "format": FORMAT,
         "stage": stage,
         "settings": "",
         "inputs": {},

@@ -33,7 +33,7 @@ from kohai.verify import CRITERIA
 from kohai.workspace import Workspace
 
 CODES = ["print(1)", "", "import math\nprint(math.pi)"]
-FINDINGS = [[1.0] * 7, [-1.0] + [0.0] * 6, [1.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0]]
+FINDINGS = [[1.0] * 8, [-1.0] + [0.0] * 7, [1.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
 
 
 def trained_head() -> RewardHead:
@@ -41,7 +41,7 @@ def trained_head() -> RewardHead:
     head = RewardHead()
     with torch.no_grad():
         head.scale.fill_(2.0)
-        head.weights.copy_(torch.tensor([[1.0, -2.0, 0.5, 0.0, 0.0, 3.0, 0.0]]))
+        head.weights.copy_(torch.tensor([[1.0, -2.0, 0.5, 0.0, 0.0, 3.0, 0.0, 0.0]]))
     return head
 
 
@@ -52,7 +52,7 @@ def scored(base, head, codes, findings=FINDINGS):
 
 
 def test_head():
-    """Scale 2, weights 1, -2, 0.5, 0, 0, 3, 0. Log-probability -1, all yes: -2 + 2.5 = 0.5; -2, parses no: -4 - 1 = -5.
+    """Scale 2, weights 1, -2, 0.5, 0, 0, 3, 0, 0. Log-probability -1, all yes: -2 + 2.5 = 0.5; -2, parses no: -4 - 1 = -5.
 
     With mean -0.5 and deviation 2: 0.5 and -2.25. As it starts, the reward is the log-probability itself.
     """
@@ -73,7 +73,7 @@ def test_findings():
         Verdict("grounded", "unscored", "static"),
         Verdict("runs", "yes", "execution"),
     ]
-    assert findings_of(verdicts) == [1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0]
+    assert findings_of(verdicts) == [1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     assert len(findings_of([])) == len(CRITERIA)
 
 
@@ -82,17 +82,17 @@ def test_fit_is_the_least_loss():
 
     The ridge of 0.001 moves that by less than 0.02; features that never differ get no weight.
     """
-    findings = torch.tensor([[1.0, 1, 1, 0, 0, 0, 0], [1.0, 1, -1, 0, 0, 0, 0]])
+    findings = torch.tensor([[1.0, 1, 1, 0, 0, 0, 0, 0], [1.0, 1, -1, 0, 0, 0, 0, 0]])
     head = RewardHead()
     head.fit(torch.zeros(2), findings, [(0, 1, 0.0, 1.0)] * 3 + [(1, 0, 0.0, 1.0)])
     assert float(head.weights.detach()[0, 2]) == pytest.approx(math.log(3) / 2, abs=0.02)
-    others = [float(head.scale.detach()), *head.weights.detach()[0, [0, 1, 3, 4, 5, 6]].tolist()]
-    assert others == pytest.approx([0.0] * 7, abs=1e-6)
+    others = [float(head.scale.detach()), *head.weights.detach()[0, [0, 1, 3, 4, 5, 6, 7]].tolist()]
+    assert others == pytest.approx([0.0] * 8, abs=1e-6)
 
 
 def test_fit_wants_its_margin():
     """A margin of 1 in every pair asks for a larger difference than none."""
-    findings = torch.tensor([[1.0] * 7, [-1.0] * 7])
+    findings = torch.tensor([[1.0] * 8, [-1.0] * 8])
     heads = [RewardHead(), RewardHead()]
     for head, margin in zip(heads, (0.0, 1.0), strict=True):
         head.fit(torch.zeros(2), findings, [(0, 1, margin, 1.0)] * 4 + [(1, 0, margin, 1.0)])

@@ -129,7 +129,7 @@ def test_a_program_passes_the_gates_only_if_it_ran():
         model=base.model,
         tasks={"one": Task("one", "Say hi")},
         checks=SimpleNamespace(check=lambda code, _task: list(verdicts[code == fails])),
-        config=SimpleNamespace(rl=STEP),
+        config=SimpleNamespace(rl=STEP.model_copy(update={"gates": ("api_exists", "runs")})),
         reward_model=SimpleNamespace(score=lambda programs: [] if not programs else None),
         verifiers={},
     )

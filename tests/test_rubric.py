@@ -33,7 +33,7 @@ def mistakes(tmp_path, criterion, head="version: 1"):
 
 
 def test_the_shipped_rubric_loads():
-    """Nine criteria, most of the weight on running and on doing the task."""
+    """Ten criteria, most of the weight on running and on doing the task."""
     rubric = load_rubric(SHIPPED)
     assert [c.id for c in rubric.criteria] == [*CRITERIA, "runs", "does_task"]
     heavy = sum(c.weight for c in rubric.criteria if c.id in ("runs", "does_task"))
