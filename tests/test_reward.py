@@ -54,7 +54,8 @@ def scored(base, head, codes, findings=FINDINGS):
 def test_head():
     """Scale 2, weights 1, -2, 0.5, 0, 0, 3, 0, 0.
 
-    Log-probability -1, all yes: -2 + 2.5 = 0.5; -2, parses no: -4 - 1 = -5. With mean -0.5 and deviation 2: 0.5 and -2.25. As it starts, the reward is the log-probability itself.
+    Log-probability -1, all yes: -2 + 2.5 = 0.5; -2, parses no: -4 - 1 = -5.
+    With mean -0.5 and deviation 2: 0.5 and -2.25. As it starts, the reward is the log-probability itself.
     """
     logprobs, findings = torch.tensor([-1.0, -2.0]), torch.tensor(FINDINGS[:2])
     assert RewardHead()(logprobs, findings).tolist() == [-1.0, -2.0]
