@@ -48,18 +48,17 @@ def ungrounded(reading: Reading, catalog: Catalog, instruction: str, docs: str) 
 
 def _other_members(reading: Reading, catalog: Catalog, instruction: str) -> Iterator[str]:
     """Evidence for each enum of which the program passes members, and the instruction names others but none of them."""
-    passed: dict[str, dict[str, ast.Attribute]] = {}
+    passed: dict[Api, dict[str, ast.Attribute]] = {}
     for call in reading.calls:
         for argument in _passed(call, reading):
             for node in ast.walk(argument):
                 if isinstance(node, ast.Attribute) and node in reading.types:
                     enum = catalog.get(reading.types[node].name)
                     if enum is not None and node.attr in _members(enum):
-                        passed.setdefault(enum.id, {})[node.attr] = node
+                        passed.setdefault(enum, {})[node.attr] = node
     text = QUOTED.sub(" ", instruction).lower()
-    for enum_id, nodes in passed.items():
-        enum = catalog.get(enum_id)
-        named = [] if enum is None else [member for member in _members(enum) if _is_named(member, text)]
+    for enum, nodes in passed.items():
+        named = [member for member in _members(enum) if _is_named(member, text)]
         if named and not set(named) & set(nodes):
             member, node = next(iter(nodes.items()))
             yield f"line {node.lineno}: {member} is passed where the instruction says {' and '.join(named)}"
