@@ -91,7 +91,7 @@ def test_peft_merges_it_too():
 
 @pytest.mark.parametrize("kind", [{"use_dora": True}, {"lora_bias": True}])
 def test_an_adapter_from_elsewhere_keeps_its_kind(tmp_path, kind):
-    """DoRA's magnitudes and an adapter's bias act after loading as they did in peft."""
+    """DoRA's magnitudes and an adapter's bias act after loading as in peft, and merged; then the base is as it was."""
     settings = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM", **kind)
     made = peft.get_peft_model(tiny_base().model, settings, adapter_name="one")
     for key, parameter in made.named_parameters():
@@ -99,8 +99,15 @@ def test_an_adapter_from_elsewhere_keeps_its_kind(tmp_path, kind):
             parameter.data += 1
     made.save_pretrained(tmp_path)
     base = tiny_base()
+    bare = logits(base.model)
     model = adapters.load(base, base.model, "one", tmp_path / "one")
-    assert torch.equal(logits(model), logits(made))
+    unmerged = logits(model)
+    assert torch.equal(unmerged, logits(made))
+    assert (unmerged - bare).abs().max() > 0.1
+    with adapters.merged(model, "one") as plain:
+        torch.testing.assert_close(logits(plain), unmerged, rtol=0, atol=1e-4)
+    with adapters.merged(model, None) as plain:
+        assert torch.equal(logits(plain), bare)
 
 
 def test_the_base_comes_back():

@@ -155,18 +155,22 @@ def merged(model: Any, name: str | None) -> Iterator[Any]:
         with torch.inference_mode():
             yield model
         return
-    kept: list[tuple[Any, torch.Tensor]] = []
+    kept: list[tuple[Any, torch.Tensor, Any]] = []
     with torch.no_grad(), model.disable_adapter():
         try:
             for layer in model.modules():
                 if name is not None and isinstance(layer, LoraLayer) and name in layer.lora_A:
-                    weight = layer.get_base_layer().weight
-                    kept.append((weight, weight.data))
-                    weight.data = weight.data + layer.get_delta_weight(name).to(weight.dtype)
+                    plain = layer.get_base_layer()
+                    kept.append((plain, plain.weight.data, plain.bias))
+                    plain.weight.data = layer.lora_variant.get(name, _NarrowScale).merge_safe(layer, name, plain.weight)
+                    if layer.lora_bias[name]:
+                        added = layer.lora_B[name].bias * layer.scaling[name]
+                        whole = added if plain.bias is None else plain.bias + added
+                        plain.bias = torch.nn.Parameter(whole.to(plain.weight.dtype), requires_grad=False)
             yield model.get_base_model()
         finally:
-            for weight, data in kept:
-                weight.data = data
+            for plain, data, bias in kept:
+                plain.weight.data, plain.bias = data, bias
 
 
 def _linear_names(model: Any, wanted: tuple[str, ...]) -> list[str]:
