@@ -14,7 +14,7 @@ from task_builder.conditions import CONDITIONS
 from task_builder.effects import database_from, run, scratch_folder, state_digest
 from task_builder.loops import LOOPS
 from task_builder.phrasing import body, instruct, program
-from task_builder.pools import LOTS, SPLITS, make_pools
+from task_builder.pools import SPLITS, TASKS, make_pools
 from task_builder.scenarios import ONE, THREE, TWO, Scenario, show
 from task_builder.seeds import FIXTURES, dump, make_fixture
 from task_builder.unseen import FLOWS_UNSEEN, ONE_UNSEEN, TWO_UNSEEN
@@ -98,13 +98,13 @@ class Corpus:
             "effect": effect,
         }
 
-    def lot(self, name: str, number: int) -> list[Task]:
-        """The split's tasks of a lot, shuffled."""
-        rng = random.Random(f"{self.seed}/{name}/{number}" if number else f"{self.seed}/{name}")
+    def split(self, name: str) -> list[Task]:
+        """The split's tasks, shuffled and numbered."""
+        rng = random.Random(f"{self.seed}/{name}")
         tasks: list[Task] = []
         for kind, percent in MIX:
             scenarios = scenarios_of(name)[kind]
-            wanted = LOTS[name][number] * percent // 100
+            wanted = TASKS[name] * percent // 100
             for scenario in turns(rng, sorted(scenarios)):
                 if len(tasks) == wanted:
                     break
@@ -114,7 +114,7 @@ class Corpus:
                         tasks.append(task)
                         break
         rng.shuffle(tasks)
-        return tasks
+        return [{"id": f"{name}-{number:04d}", **task} for number, task in enumerate(tasks, 1)]
 
     def make(self) -> dict[str, list[Task]]:
         """Every split, checked against the rules that bind them."""
@@ -122,14 +122,7 @@ class Corpus:
             for name, database in self.databases.items():
                 Path("stockroom.db").write_bytes(database)
                 self.untouched[name] = state_digest("stockroom.db")
-            lots: dict[str, list[Task]] = {name: [] for name in SPLITS}
-            for number in range(max(map(len, LOTS.values()))):  # what a split gains later changes no other split
-                for name in SPLITS:
-                    lots[name] += self.lot(name, number) if number < len(LOTS[name]) else []
-        splits = {
-            name: [{"id": f"{name}-{place:04d}", **task} for place, task in enumerate(tasks, 1)]
-            for name, tasks in lots.items()
-        }
+            splits = {name: self.split(name) for name in SPLITS}
         check_apart(splits)
         return splits
 

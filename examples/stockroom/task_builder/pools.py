@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 SPLITS = ("demo", "dev", "practice", "test", "test_unseen")
-LOTS = {"demo": [200], "dev": [100], "practice": [800, 800], "test": [300], "test_unseen": [150]}
+TASKS = {"demo": 200, "dev": 100, "practice": 800, "test": 300, "test_unseen": 150}
 SHARE = {"demo": 1.0, "dev": 0.6, "practice": 2.0, "test": 1.4, "test_unseen": 0.9}
 # A number n belongs to the split that owns n % 40. Of each ten remainders a split owns this many, so that it has small
 # numbers and large ones, and no two splits share a number.
