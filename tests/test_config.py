@@ -56,7 +56,8 @@ def test_values_that_contradict_one_another():
         "endpoints": {"senior": endpoint, "llm": endpoint, "dear": endpoint | {"budget": {"cost": 5.0}}},
         "escalate_to": "senior",
     }
-    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}}
+    prompt = {"layout": "gorilla", "demonstrations": 1}
+    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}, "prompt": prompt}
     with pytest.raises(ConfigError) as error:
         parse_config(bad)
     for words in (
@@ -65,6 +66,7 @@ def test_values_that_contradict_one_another():
         "feedback.escalate_to: 'senior' is one of feedback.judges",
         "feedback.endpoints.llm: that name has a meaning of its own",
         "feedback.endpoints.dear.price: needed where its budget has a cost",
+        "prompt.demonstrations: Gorilla's layout has no place for any",
     ):
         assert words in str(error.value)
     assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)

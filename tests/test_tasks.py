@@ -1,12 +1,15 @@
 """Task files, prompts and fixtures."""
 
 import json
+from collections import Counter
 
 import pytest
 
-from kohai import tasks
+from kohai import pipeline, tasks
+from kohai.config import load_config
 from kohai.errors import DataError
 from kohai.records import Effect, Task
+from kohai.workspace import Workspace
 
 GOOD = {
     "id": "t1",
@@ -76,6 +79,63 @@ def test_prompt_text_shows_shared_facts_once():
     ]
     facts = "from p import a, b\nfrom p.b import E (X, Y)\nT: id"
     assert tasks.build_prompt_text("Do X.", docs, "") == f"b.f(): F.\na.g(): G.\n\n{facts}\n\nDo X."
+
+
+def test_demonstrations_are_alike_and_call_the_first_api():
+    """The words of the instruction and the apis decide; itself is none, nor what does not call the first api."""
+    solved = [
+        Task("d1", "List the crates in the cellar.", ("p.crates",), "a"),
+        Task("d2", "List the crates on the roof, then weigh each.", ("p.crates", "p.weigh"), "b"),
+        Task("d3", "Weigh the barrel on the roof.", ("p.weigh",), "c"),
+    ]
+    found = tasks.Demonstrations(solved)
+    roof = Task("t1", "Weigh each crate on the roof.")
+    assert [one.id for one in found.like(roof, ["p.weigh", "p.crates"], 5)] == ["d2", "d3"]
+    assert [one.id for one in found.like(roof, ["p.weigh"], 1)] == ["d2"]
+    assert found.like(roof, ["p.paint", "p.weigh"], 5) == []
+    assert [one.id for one in found.like(solved[2], ["p.weigh"], 5)] == ["d2"]
+    assert [one.id for one in found.like(Task("t2", "cellar"), [], 1)] == ["d1"]
+    assert tasks.Demonstrations([]).like(roof, ["p.weigh"], 2) == []
+
+
+def test_prompt_text_with_demonstrations():
+    """Between the docs and the instruction, the most alike next to it."""
+    near, far = Task("d1", "Do X twice. ", (), "x()\nx()\n"), Task("d2", "Do Z.", (), "z()")
+    text = tasks.build_prompt_text("Do X.", ["x(): X."], "Write.", demonstrations=[near, far])
+    assert text == "Write.\n\nx(): X.\n\nExample: Do Z.\n\nz()\n\nExample: Do X twice.\n\nx()\nx()\n\nDo X."
+
+
+def test_demonstrations_in_a_runs_prompts(tmp_path):
+    """Of demo tasks alone, in every second demo prompt, calling the first api shown; cut before any doc where they
+    would not fit.
+    """
+
+    def prompts(*settings):
+        folders = [f"run={tmp_path}", "package.path=examples/stockroom/src/stockroom", "tasks.n_demo=40"]
+        config = load_config("configs/smoke.yaml", [*folders, "prompt.demonstrations=2", *settings])
+        counts = pipeline.run(config, ["prepare"])["prepare"]["prompts_with_demonstrations"]
+        found = Workspace(tmp_path).prompts()
+        shown = Counter(prompt.split for prompt in found if prompt.demonstrations)
+        assert {split: count for split, count in counts.items() if count} == shown
+        return {prompt.task_id: prompt for prompt in found}
+
+    ample = prompts("prompt.max_tokens=4000")
+    demo = {task.id: task for task in Workspace(tmp_path).read_records(Task, "prepare/tasks/demo.jsonl")}
+    in_demo = [bool(ample[name].demonstrations) for name in demo]
+    assert not any(in_demo[1::2])
+    assert sum(in_demo[::2]) > 10
+    for prompt in ample.values():
+        assert prompt.task_id not in prompt.demonstrations
+        for name in prompt.demonstrations:
+            assert prompt.apis[0] in demo[name].apis
+            assert demo[name].reference.strip() in prompt.text
+    assert any(prompt.demonstrations for prompt in ample.values() if prompt.split == "test")
+    least = max(prompt.n_tokens for prompt in prompts("prompt.demonstrations=0", "prompt.max_tokens=4000").values())
+    tight = prompts(f"prompt.max_tokens={least}")
+    assert [prompt.apis for prompt in tight.values()] == [prompt.apis for prompt in ample.values()]
+    assert sum(len(prompt.demonstrations) for prompt in tight.values()) < sum(
+        len(prompt.demonstrations) for prompt in ample.values()
+    )
 
 
 def test_gorillas_layout():

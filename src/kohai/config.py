@@ -80,7 +80,16 @@ class PromptConfig(_Section):
         "task's prompt holds retrieved docs with those of its own apis among them.",
     )
     k: Positive = Field(5, description="Retrieved docs per prompt.")
-    max_tokens: Positive = Field(420, description="Token budget of a prompt; the least relevant docs are cut to fit.")
+    demonstrations: Natural = Field(
+        0,
+        description="Demo tasks shown with their references: the most alike, by BM25, of those that call the prompt's "
+        "first api; where none does, none. Every second demo task's own prompt has none, so that docs are learned too.",
+    )
+    max_tokens: Positive = Field(
+        420,
+        description="Token budget of a prompt; to fit, the least alike demonstrations are cut, then the least relevant "
+        "docs.",
+    )
     system: str = Field(
         "Write one Python program that does what is asked. Use only the documented calls.",
         description="First line of each prompt.",
@@ -568,6 +577,8 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield "package: expected either `path`, a package's folder, or `docs`, a file that names calls"
     if config.rl.reward == "execution" and "runs" not in config.rl.gates:
         yield "rl.gates: without `runs`, rl.reward: execution tells no completion from another"
+    if config.prompt.layout == "gorilla" and config.prompt.demonstrations:
+        yield "prompt.demonstrations: Gorilla's layout has no place for any; set 0, or another prompt.layout"
     for name in config.evaluate.answers:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in (*typing.get_args(Arm), "reference"):
             yield f"evaluate.answers.{name}: expected a name of lower-case letters, digits and _ that no arm has"

@@ -82,7 +82,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A task's prompt: the text the model reads, with the ids of the apis whose docs it holds, most relevant first."""
+    """A task's prompt: the text the model reads, with the ids of the apis whose docs it holds, most relevant first, and
+    of the demo tasks that it shows, most alike first.
+    """
 
     task_id: str
     split: str
@@ -90,6 +92,7 @@ class Prompt:
     apis: tuple[str, ...]
     n_tokens: int = 0
     n_dropped: int = 0  # docs cut to fit the token budget
+    demonstrations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,6 @@ A package is read statically, never imported.
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.reader import read_package
 from kohai.catalog.render import render
-from kohai.catalog.retriever import Retriever
+from kohai.catalog.retriever import Index, Retriever, tokens
 
-__all__ = ["Catalog", "Retriever", "read_package", "render"]
+__all__ = ["Catalog", "Index", "Retriever", "read_package", "render", "tokens"]

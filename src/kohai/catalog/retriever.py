@@ -1,8 +1,9 @@
-"""Finds the apis that an instruction needs: BM25 (bm25s) over names, summaries and arguments."""
+"""Finds what is like an instruction by BM25 (bm25s): the apis that it needs, and texts in general."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 
 import bm25s
@@ -26,6 +27,22 @@ _STOP = frozenset(
 )
 
 
+class Index:
+    """BM25 over texts that are lists of words."""
+
+    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
+        self._size = len(texts)
+        self._index = bm25s.BM25()
+        if texts:
+            self._index.index([list(words) for words in texts], show_progress=False)
+
+    def ranked(self, words: Sequence[str]) -> list[int]:
+        """The texts' places, the most relevant first; ties in their order."""
+        known = [word for word in words if word in getattr(self._index, "vocab_dict", {})]
+        scores = self._index.get_scores(known) if known else np.zeros(self._size)
+        return [int(place) for place in np.argsort(-np.asarray(scores), kind="stable")]
+
+
 class Retriever:
     """Searches a catalog; candidates are the apis worth calling: functions, methods, classes to construct."""
 
@@ -34,18 +51,11 @@ class Retriever:
         self.candidates = tuple(
             api for api in catalog.apis if is_callable(api, self._produced, self._consumed, catalog)
         )
-        self._index = bm25s.BM25()
-        if self.candidates:
-            self._index.index([_document(api, catalog) for api in self.candidates], show_progress=False)
+        self._index = Index([_document(api, catalog) for api in self.candidates])
 
     def search(self, instruction: str, k: int) -> list[Api]:
         """The k most relevant apis, best first; ties in the order of ids."""
-        words = [word for word in tokens(instruction) if word in getattr(self._index, "vocab_dict", {})]
-        if not self.candidates:
-            return []
-        scores = self._index.get_scores(words) if words else np.zeros(len(self.candidates))
-        order = np.argsort(-np.asarray(scores), kind="stable")[:k]
-        return [self.candidates[int(position)] for position in order]
+        return [self.candidates[place] for place in self._index.ranked(tokens(instruction))[:k]]
 
     @cached_property
     def _produced(self) -> frozenset[str]:

@@ -20,7 +20,7 @@ from kohai.config import Config
 from kohai.errors import DataError
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.records import Api, Prompt, Task
-from kohai.tasks import build_prompt_text, load_tasks
+from kohai.tasks import Demonstrations, build_prompt_text, load_tasks
 from kohai.tasks.apibench import as_catalog, read_docs
 from kohai.workspace import Workspace
 
@@ -57,15 +57,18 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     splits = load_splits(config)
     base = load_base(config.model)
     retriever = Retriever(catalog)
+    demonstrations = Demonstrations(splits["demo"])
     docs: dict[str, str] = {}
     prompts: list[Prompt] = []
     with progress.bar("prepare", sum(map(len, splits.values())), unit="prompts") as bar:
         for split, tasks in splits.items():
-            for task in tasks:
+            for number, task in enumerate(tasks):
                 found = docs_of(split, task, retriever, config)
                 for api in found:
                     docs.setdefault(api.id, render(api, catalog))
-                prompts.append(fit_prompt(base, config, split, task, found, docs))
+                count = 0 if split == "demo" and number % 2 else config.prompt.demonstrations
+                shown = demonstrations.like(task, [api.id for api in found], count) if count else []
+                prompts.append(fit_prompt(base, config, split, task, found, docs, shown))
                 bar.advance()
     refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
     for split, tasks in splits.items():
@@ -81,6 +84,9 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "prompt_tokens_mean": round(sum(p.n_tokens for p in prompts) / len(prompts), 1),
         "docs_cut": sum(p.n_dropped for p in prompts),
         "prompts_cut": sum(p.n_dropped > 0 for p in prompts),
+        "prompts_with_demonstrations": {
+            s: sum(p.split == s and bool(p.demonstrations) for p in prompts) for s in splits
+        },
     }
 
 
@@ -155,16 +161,28 @@ def with_needed(found: Sequence[Api], task: Task, catalog: Catalog, k: int) -> l
 
 
 def fit_prompt(
-    base: Base, config: Config, split: str, task: Task, found: Sequence[Api], docs: dict[str, str]
+    base: Base,
+    config: Config,
+    split: str,
+    task: Task,
+    found: Sequence[Api],
+    docs: dict[str, str],
+    demonstrations: Sequence[Task],
 ) -> Prompt:
-    """The prompt with as many docs as the token budget allows; the least relevant are cut."""
-    for n_docs in range(len(found), -1, -1):
-        ids = tuple(api.id for api in found[:n_docs])
-        shown = [docs[i] for i in ids]
-        text = build_prompt_text(task.instruction, shown, config.prompt.system, config.prompt.layout)
+    """The prompt with as much as the token budget allows: the least alike demonstrations are cut, then the least
+    relevant docs.
+    """
+    sizes = [(len(found), count) for count in range(len(demonstrations), 0, -1)]
+    sizes += [(count, 0) for count in range(len(found), -1, -1)]
+    for n_docs, n_shown in sizes:
+        ids, shown = tuple(api.id for api in found[:n_docs]), demonstrations[:n_shown]
+        text = build_prompt_text(
+            task.instruction, [docs[i] for i in ids], config.prompt.system, config.prompt.layout, shown
+        )
         n_tokens = len(base.render(text))
         if n_tokens <= config.prompt.max_tokens:
-            return Prompt(task.id, split, text, ids, n_tokens, len(found) - n_docs)
+            dropped = len(found) - n_docs
+            return Prompt(task.id, split, text, ids, n_tokens, dropped, tuple(one.id for one in shown))
     raise DataError(
         f"task {task.id}: its instruction alone takes {n_tokens} tokens; raise prompt.max_tokens "
         f"({config.prompt.max_tokens}) or shorten it"

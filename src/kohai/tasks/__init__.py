@@ -10,10 +10,11 @@ from typing import Literal
 from kohai import code, records
 from kohai.errors import DataError
 from kohai.records import Task
+from kohai.tasks.demonstrations import Demonstrations
 
 _PLAIN_IMPORT = re.compile(r"from (\S+) import (\w+)$")
 
-__all__ = ["build_prompt_text", "load_tasks"]
+__all__ = ["Demonstrations", "build_prompt_text", "load_tasks"]
 
 
 def load_tasks(path: Path) -> list[Task]:
@@ -36,12 +37,17 @@ def load_tasks(path: Path) -> list[Task]:
 
 
 def build_prompt_text(
-    instruction: str, docs: Sequence[str], system: str, layout: Literal["docs_first", "gorilla"] = "docs_first"
+    instruction: str,
+    docs: Sequence[str],
+    system: str,
+    layout: Literal["docs_first", "gorilla"] = "docs_first",
+    demonstrations: Sequence[Task] = (),
 ) -> str:
-    """What the user says to the model: the standing order, the docs, the facts that they share, the instruction last.
+    """What the user says to the model: the standing order, the docs, the facts that they share, the demonstrations, of
+    which the first comes last, and the instruction.
 
     A doc's indented lines are its facts (imports, attributes, enum members): each is shown once, plain imports from the
-    same module on one line. Gorilla's layout has the instruction before the docs.
+    same module on one line. Gorilla's layout has the instruction before the docs, and no demonstrations.
     """
     if layout == "gorilla":
         lines = [system.strip(), instruction.strip()]
@@ -53,7 +59,8 @@ def build_prompt_text(
         head, *rest = doc.strip().splitlines()
         heads.append(head.strip())
         facts.update(dict.fromkeys(line.strip() for line in rest))
-    parts = [system.strip(), "\n".join(heads), "\n".join(_joined(list(facts))), instruction.strip()]
+    shown = [f"Example: {one.instruction.strip()}\n\n{(one.reference or '').strip()}" for one in demonstrations[::-1]]
+    parts = [system.strip(), "\n".join(heads), "\n".join(_joined(list(facts))), *shown, instruction.strip()]
     return "\n\n".join(part for part in parts if part)
 
 
