@@ -19,15 +19,15 @@ PAIRS = [(prompt, completion) for prompt, completions in GROUPS for completion i
 
 
 def test_layout():
-    """One prompt of two tokens with completions of two and one, then a prompt alone.
+    """One prompt of two tokens with completions of two and one, then a prompt alone, then filler up to 32.
 
     row        a0 a1 | b0 b1 | c0 | d0 d1
     positions   0  1    2  3    2    0  1
     b0 and c0 are predicted by a1, b1 by b0; each sees its prompt and its own, earlier tokens.
     """
     packed = pack([([50, 51], [[60, 61], [70]]), ([80, 81], [])])
-    assert packed.ids.tolist() == [[50, 51, 60, 61, 70, 80, 81]]
-    assert packed.positions.tolist() == [[0, 1, 2, 3, 2, 0, 1]]
+    assert packed.ids.tolist() == [[50, 51, 60, 61, 70, 80, 81] + [0] * 25]
+    assert packed.positions.tolist() == [[0, 1, 2, 3, 2, 0, 1] + [0] * 25]
     assert packed.predictors.tolist() == [1, 2, 1]
     assert packed.targets.tolist() == [60, 61, 70]
     assert packed.segments.tolist() == [0, 0, 1]
@@ -35,7 +35,10 @@ def test_layout():
     assert packed.n_segments == 2
     first, second = packed.groups
     assert (first.start, first.n_prompt, first.n_completions) == (0, 2, 3)
-    assert first.mask.int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
+    assert first.mask.shape == (32, 32)
+    assert first.mask[:3, :5].int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
+    assert not first.mask[:, 5:].any()
+    assert first.mask[3:].int().sum(1).tolist() == [2] * 29
     assert second == Span(5, 2, 0, None)
 
 

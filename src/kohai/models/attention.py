@@ -20,7 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from kohai.models.packing import Packed
+from kohai.models.packing import Packed, filled
 
 BLOCK = 64  # places that a cache grows by; no fewer than its width
 
@@ -88,23 +88,31 @@ def _attend(
 def _attend_row(
     row: Packed, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
 ) -> torch.Tensor:
-    """A packed row (B = 1): each prompt causally on itself, its completions on it and on themselves."""
+    """A packed row (B = 1): each prompt causally on itself, its completions on it and on themselves, filler on none."""
     repeats = query.shape[1] // key.shape[1]
-    sizes = [size for group in row.groups for size in (group.n_prompt, group.n_completions) if size]
-    queries = iter(query.split(sizes, dim=2))
     lengths = [group.n_prompt + group.n_completions for group in row.groups]
-    keys = key.repeat_interleave(repeats, dim=1).split(lengths, dim=2)
-    values = value.repeat_interleave(repeats, dim=1).split(lengths, dim=2)
+    filler = query.shape[2] - sum(lengths)
+    sizes = [size for group in row.groups for size in (group.n_prompt, group.n_completions) if size]
+    *queries, of_filler = query.split([*sizes, filler], dim=2)
+    *keys, _ = key.repeat_interleave(repeats, dim=1).split([*lengths, filler], dim=2)
+    *values, _ = value.repeat_interleave(repeats, dim=1).split([*lengths, filler], dim=2)
+    waiting = iter(queries)
     out = []
     for group, k, v in zip(row.groups, keys, values, strict=True):
         n = group.n_prompt
-        of_prompt = functional.scaled_dot_product_attention(
-            next(queries), k[:, :, :n], v[:, :, :n], is_causal=True, scale=scaling
-        )
-        out.append(of_prompt)
+        out.append(_filled_up(next(waiting), k[:, :, :n], v[:, :, :n], None, scaling))
         if group.mask is not None:
-            out.append(functional.scaled_dot_product_attention(next(queries), k, v, group.mask, scale=scaling))
-    return torch.cat(out, dim=2).transpose(1, 2)
+            out.append(_filled_up(next(waiting), k, v, group.mask, scaling))
+    return torch.cat([*out, torch.zeros_like(of_filler)], dim=2).transpose(1, 2)
+
+
+def _filled_up(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+) -> torch.Tensor:
+    """(B, heads, T, D) attended with T filled up, causally where there is no mask; without the filler."""
+    q, k, v = (functional.pad(one, (0, 0, 0, filled(one.shape[2]) - one.shape[2])) for one in (query, key, value))
+    out = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, scale=scaling)
+    return out[:, :, : query.shape[2]]
 
 
 def _attend_cache(

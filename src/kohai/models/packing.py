@@ -1,4 +1,4 @@
-"""Prompts with their completions, laid into one row without padding.
+"""Prompts with their completions, laid into one row; no padding but a little filler at its end.
 
 A *group* is a prompt and its completions; in the row each completion sees its prompt and itself, nothing else, so a
 prompt shared by n completions is computed once. Several groups may share a row. Used for training, scoring, and
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+BLOCK = 32  # sizes are rounded up to it: oneDNN makes code for each size that it meets, and keeps it
+
 Group = tuple[Sequence[int], Sequence[Sequence[int]]]
 
 
@@ -19,8 +21,8 @@ Group = tuple[Sequence[int], Sequence[Sequence[int]]]
 class Span:
     """A group's part of a row: `start`, then the prompt's tokens, then its completions'.
 
-    mask: (n_completions, n_prompt + n_completions), True where a completion's token sees a token of the group; None
-    where there are no completions. A prompt's token sees those before it.
+    mask: (n_completions, n_prompt + n_completions), both filled up, True where a completion's token sees a token of the
+    group; None where there are no completions. A prompt's token sees those before it.
     """
 
     start: int
@@ -31,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Packed:
-    """A row of T tokens that holds G groups with S completions of altogether C tokens.
+    """A row of T tokens that holds G groups with S completions of altogether C tokens, and behind them filler.
 
     ids, positions: (1, T). groups: where each group lies and what its tokens see.
     predictors: (C,) index of the position that predicts each completion token. targets: (C,) those tokens.
@@ -75,9 +77,10 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
             lasts.append(len(ids) - 1)
         mask = _mask(len(prompt), completions).to(device) if completions else None
         spans.append(Span(start, len(prompt), len(ids) - end, mask))
+    filler = [0] * (filled(len(ids)) - len(ids))
     return Packed(
-        ids=torch.tensor([ids], device=device),
-        positions=torch.tensor([positions], device=device),
+        ids=torch.tensor([ids + filler], device=device),
+        positions=torch.tensor([positions + filler], device=device),
         groups=tuple(spans),
         predictors=torch.tensor(predictors, dtype=torch.long, device=device),
         targets=torch.tensor(targets, dtype=torch.long, device=device),
@@ -86,12 +89,21 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
     )
 
 
+def filled(size: int) -> int:
+    """The size rounded up."""
+    return -(-size // BLOCK) * BLOCK
+
+
 def _mask(n_prompt: int, completions: Sequence[Sequence[int]]) -> torch.Tensor:
-    """What the completions' tokens see: the whole prompt, and of their own completion what came before."""
+    """What the completions' tokens see: the whole prompt, and of their own completion what came before. Nobody sees
+    filler, which sees the prompt: a softmax over nothing is not a number.
+    """
     segment = torch.repeat_interleave(torch.tensor([len(completion) for completion in completions]))
-    order = torch.arange(len(segment))
-    own = (segment[:, None] == segment[None, :]) & (order[None, :] <= order[:, None])
-    return torch.cat((torch.ones((len(segment), n_prompt), dtype=torch.bool), own), dim=1)
+    size, order = len(segment), torch.arange(len(segment))
+    mask = torch.zeros((filled(size), filled(n_prompt + size)), dtype=torch.bool)
+    mask[:, :n_prompt] = True
+    mask[:size, n_prompt : n_prompt + size] = (segment[:, None] == segment) & (order <= order[:, None])
+    return mask
 
 
 def rows(groups: Sequence[Group], max_tokens: int) -> Iterator[list[int]]:
