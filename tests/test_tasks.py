@@ -4,10 +4,12 @@ import json
 from collections import Counter
 
 import pytest
+from typer.testing import CliRunner
 
-from kohai import pipeline, tasks
+import kohai
+from kohai import cli, pipeline, tasks
 from kohai.config import load_config
-from kohai.errors import DataError
+from kohai.errors import ConfigError, DataError
 from kohai.records import Effect, Task
 from kohai.workspace import Workspace
 
@@ -110,10 +112,14 @@ def test_demonstrations_in_a_runs_prompts(tmp_path):
     would not fit.
     """
 
-    def prompts(*settings):
-        folders = [f"run={tmp_path}", "package.path=examples/stockroom/src/stockroom", "tasks.n_demo=40"]
-        config = load_config("configs/smoke.yaml", [*folders, "prompt.demonstrations=2", *settings])
-        counts = pipeline.run(config, ["prepare"])["prepare"]["prompts_with_demonstrations"]
+    def settings(*more):
+        return [f"run={tmp_path}", "tasks.n_demo=40", "prompt.demonstrations=2", *more]
+
+    def configuration(*more):
+        return load_config("configs/smoke.yaml", settings(*more))
+
+    def prompts(*more):
+        counts = pipeline.run(configuration(*more), ["prepare"])["prepare"]["prompts_with_demonstrations"]
         found = Workspace(tmp_path).prompts()
         shown = Counter(prompt.split for prompt in found if prompt.demonstrations)
         assert {split: count for split, count in counts.items() if count} == shown
@@ -136,6 +142,14 @@ def test_demonstrations_in_a_runs_prompts(tmp_path):
     assert sum(len(prompt.demonstrations) for prompt in tight.values()) < sum(
         len(prompt.demonstrations) for prompt in ample.values()
     )
+    test = Workspace(tmp_path).read_records(Task, "prepare/tasks/test.jsonl")[0]
+    overrides = [part for one in settings(f"prompt.max_tokens={least}") for part in ("--set", one)]
+    printed = CliRunner().invoke(cli.app, ["prompt", "configs/smoke.yaml", test.instruction, *overrides])
+    assert printed.stdout == tight[test.id].text + "\n"
+    with pytest.raises(ConfigError, match="names no apis"):
+        kohai.prompt(configuration("prompt.docs=oracle"), test.instruction)
+    with pytest.raises(DataError, match="its instruction alone takes"):
+        kohai.prompt(configuration(), "Go on. " * 900)
 
 
 def test_gorillas_layout():

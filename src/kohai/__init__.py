@@ -29,6 +29,7 @@ __all__ = [
     "judges",
     "load_config",
     "prepare",
+    "prompt",
     "rejection_sft",
     "reward_model",
     "rl",
@@ -58,6 +59,13 @@ def run(config: Config, stages: Sequence[str] | None = None) -> dict[str, Any]:
 def prepare(config: Config) -> dict[str, Any]:
     """Reads the package, the tasks and the fixtures; builds the prompts."""
     return run(config, ["prepare"])
+
+
+def prompt(config: Config, instruction: str) -> str:
+    """The prompt for an instruction of one's own, as the run's models were taught to read it."""
+    from kohai import pipeline
+
+    return pipeline.prompt(config, instruction)
 
 
 def sft(config: Config) -> dict[str, Any]:

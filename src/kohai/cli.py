@@ -231,6 +231,20 @@ def baseline_gorilla(
 
 
 @app.command()
+def prompt(
+    config: ConfigPath,
+    instruction: Annotated[str, typer.Argument(metavar="TEXT", help="What a program is to do.")],
+    overrides: Overrides = None,
+) -> None:
+    """Print the prompt for an instruction of yours, as the models of CONFIG's run were taught to read it."""
+    loaded = _load(config, overrides)
+    with stoppable(sys.argv):
+        import kohai
+
+        print(kohai.prompt(loaded, instruction))
+
+
+@app.command()
 def serve(
     config: ConfigPath,
     adapter: Annotated[

@@ -133,7 +133,10 @@ def _numbers(workspace: Workspace) -> Iterator[str]:
 
 def _limits(config: Config) -> Iterator[str]:
     yield "- It knows the API as it was; apis that are new or changed since need their docs in the prompt."
-    yield f"- Prompts in training had docs as `prompt.docs` = {config.prompt.docs} puts them; others are not measured."
+    yield (
+        f"- Prompts had docs as `prompt.docs` = {config.prompt.docs} puts them and up to "
+        f"{config.prompt.demonstrations} solved tasks (`prompt.demonstrations`); others are not measured."
+    )
     yield "- Its code may do something else than what is asked, or harm: run it where that is no harm, and look at it."
     yield "- The intervals are over tasks of one run; another seed may give other numbers."
 
@@ -155,7 +158,8 @@ def _use(config: Config, merged: bool, as_gguf: bool) -> Iterator[str]:
         yield f"llama-server --model {GGUF} --jinja"
         yield "```"
         yield ""
-    yield "A prompt is one user's message in the chat template. For the instruction it was trained with:"
+    yield "A prompt is one user's message in the chat template, with the docs of the apis it needs: Kohai's command"
+    yield '`kohai prompt CONFIG "what is to be done"` prints it for the run\'s configuration. Its first line was:'
     yield ""
     yield f"    {config.prompt.system or '(nothing)'}"
 

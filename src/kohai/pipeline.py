@@ -138,6 +138,18 @@ def dry_run(config: Config) -> dict[str, Any]:
         return feedback.estimate(config, workspace)
 
 
+def prompt(config: Config, instruction: str) -> str:
+    """What the models of a configuration's run are to read for an instruction of one's own: docs and demonstrations
+    are found as for the run's tasks.
+
+    Raises:
+        UserError: the run is not prepared, or the instruction is too long.
+    """
+    from kohai.stages import prepare
+
+    return prepare.prompt_for(config, Workspace(config.run), instruction)
+
+
 def export_preferences(config: Config, folder: Path) -> int:
     """Writes a run's preferences as a Hugging Face dataset folder for DPO; the number of pairs.
 

@@ -17,7 +17,7 @@ from typing import Any
 from kohai import progress
 from kohai.catalog import Catalog, Retriever, read_package, render
 from kohai.config import Config
-from kohai.errors import DataError
+from kohai.errors import ConfigError, DataError
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.records import Api, Prompt, Task
 from kohai.tasks import Demonstrations, build_prompt_text, load_tasks
@@ -56,19 +56,12 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     catalog = read_catalog(config)
     splits = load_splits(config)
     base = load_base(config.model)
-    retriever = Retriever(catalog)
-    demonstrations = Demonstrations(splits["demo"])
-    docs: dict[str, str] = {}
+    builder = PromptBuilder(config, base, catalog, splits["demo"])
     prompts: list[Prompt] = []
     with progress.bar("prepare", sum(map(len, splits.values())), unit="prompts") as bar:
         for split, tasks in splits.items():
             for number, task in enumerate(tasks):
-                found = docs_of(split, task, retriever, config)
-                for api in found:
-                    docs.setdefault(api.id, render(api, catalog))
-                count = 0 if split == "demo" and number % 2 else config.prompt.demonstrations
-                shown = demonstrations.like(task, [api.id for api in found], count) if count else []
-                prompts.append(fit_prompt(base, config, split, task, found, docs, shown))
+                prompts.append(builder.build(task, split, may_show=split != "demo" or number % 2 == 0))
                 bar.advance()
     refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
     for split, tasks in splits.items():
@@ -76,7 +69,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         workspace.write_records(f"prepare/prompts/{split}.jsonl", [p for p in prompts if p.split == split])
         copy_fixtures(config.tasks.folder, tasks, workspace.path("prepare"))
     workspace.write_text("prepare/catalog.json", catalog.to_json())
-    workspace.write_json("prepare/docs.json", docs)
+    workspace.write_json("prepare/docs.json", builder.docs)
     return {
         "apis": len(catalog.apis),
         "tasks": {split: len(tasks) for split, tasks in splits.items()},
@@ -96,6 +89,58 @@ def read_catalog(config: Config) -> Catalog:
     if package.path is not None:
         return read_package(package.path, package.names)
     return as_catalog(read_docs(package.docs or Path())[0])
+
+
+class PromptBuilder:
+    """Makes prompts; `docs` are those that they show, by api."""
+
+    def __init__(self, config: Config, base: Base, catalog: Catalog, demo: Sequence[Task]) -> None:
+        self.docs: dict[str, str] = {}
+        self._config = config
+        self._base = base
+        self._retriever = Retriever(catalog)
+        self._demonstrations = Demonstrations(demo)
+
+    def build(self, task: Task, split: str = "", may_show: bool = True) -> Prompt:
+        """The prompt with as much as the token budget allows: the least alike demonstrations are cut, then the least
+        relevant docs. There are no demonstrations where it may not show any.
+        """
+        settings = self._config.prompt
+        found = docs_of(split, task, self._retriever, self._config)
+        for api in found:
+            self.docs.setdefault(api.id, render(api, self._retriever.catalog))
+        count = settings.demonstrations if may_show else 0
+        alike = self._demonstrations.like(task, [api.id for api in found], count) if count else []
+        sizes = [(len(found), shown) for shown in range(len(alike), 0, -1)]
+        sizes += [(n_docs, 0) for n_docs in range(len(found), -1, -1)]
+        for n_docs, n_shown in sizes:
+            apis, shown = tuple(api.id for api in found[:n_docs]), alike[:n_shown]
+            docs = [self.docs[api] for api in apis]
+            text = build_prompt_text(task.instruction, docs, settings.system, settings.layout, shown)
+            n_tokens = len(self._base.render(text))
+            if n_tokens <= settings.max_tokens:
+                names = tuple(one.id for one in shown)
+                return Prompt(task.id, split, text, apis, n_tokens, len(found) - n_docs, names)
+        raise DataError(
+            f"task {task.id}: its instruction alone takes {n_tokens} tokens; raise prompt.max_tokens "
+            f"({settings.max_tokens}) or shorten it"
+        )
+
+
+def prompt_for(config: Config, workspace: Workspace, instruction: str) -> str:
+    """What a run's models are to read for an instruction that is in no task file.
+
+    Raises:
+        WorkspaceError: the run is not prepared. DataError: the instruction is too long. ConfigError: the configuration
+            takes docs from what a task names.
+    """
+    if config.prompt.docs == "oracle":
+        raise ConfigError(
+            "prompt.docs: an instruction of yours names no apis, so `oracle` has no docs; set `retrieved`"
+        )
+    demo = workspace.read_records(Task, "prepare/tasks/demo.jsonl")
+    catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
+    return PromptBuilder(config, load_base(config.model), catalog, demo).build(Task("yours", instruction)).text
 
 
 def docs_of(split: str, task: Task, retriever: Retriever, config: Config) -> list[Api]:
@@ -158,35 +203,6 @@ def with_needed(found: Sequence[Api], task: Task, catalog: Catalog, k: int) -> l
     others = [api for api in found if api not in needed][: max(0, k - len(needed))]
     order = {api.id: place for place, api in enumerate(found)}
     return sorted([*kept, *others], key=lambda api: order[api.id]) + missing
-
-
-def fit_prompt(
-    base: Base,
-    config: Config,
-    split: str,
-    task: Task,
-    found: Sequence[Api],
-    docs: dict[str, str],
-    demonstrations: Sequence[Task],
-) -> Prompt:
-    """The prompt with as much as the token budget allows: the least alike demonstrations are cut, then the least
-    relevant docs.
-    """
-    sizes = [(len(found), count) for count in range(len(demonstrations), 0, -1)]
-    sizes += [(count, 0) for count in range(len(found), -1, -1)]
-    for n_docs, n_shown in sizes:
-        ids, shown = tuple(api.id for api in found[:n_docs]), demonstrations[:n_shown]
-        text = build_prompt_text(
-            task.instruction, [docs[i] for i in ids], config.prompt.system, config.prompt.layout, shown
-        )
-        n_tokens = len(base.render(text))
-        if n_tokens <= config.prompt.max_tokens:
-            dropped = len(found) - n_docs
-            return Prompt(task.id, split, text, ids, n_tokens, dropped, tuple(one.id for one in shown))
-    raise DataError(
-        f"task {task.id}: its instruction alone takes {n_tokens} tokens; raise prompt.max_tokens "
-        f"({config.prompt.max_tokens}) or shorten it"
-    )
 
 
 def refuse_too_long(config: Config, base: Base, longest: int) -> None:
