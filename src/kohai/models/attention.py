@@ -20,7 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from kohai.models.packing import Packed, filled
+from kohai.models.packing import Packed, fill_up
 
 BLOCK = 64  # places that a cache grows by; no fewer than its width
 
@@ -110,7 +110,7 @@ def _filled_up(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
 ) -> torch.Tensor:
     """(B, heads, T, D) attended with T filled up, causally where there is no mask; without the filler."""
-    q, k, v = (functional.pad(one, (0, 0, 0, filled(one.shape[2]) - one.shape[2])) for one in (query, key, value))
+    q, k, v = map(fill_up, (query, key, value))
     out = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, scale=scaling)
     return out[:, :, : query.shape[2]]
 

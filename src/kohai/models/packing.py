@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
 BLOCK = 32  # sizes are rounded up to it: oneDNN makes code for each size that it meets, and keeps it
 
@@ -92,6 +93,12 @@ def pack(groups: Sequence[Group], device: torch.device | str = "cpu") -> Packed:
 def filled(size: int) -> int:
     """The size rounded up."""
     return -(-size // BLOCK) * BLOCK
+
+
+def fill_up(values: torch.Tensor) -> torch.Tensor:
+    """(..., T, D) with zeros behind T, as many as round it up."""
+    size = values.shape[-2]
+    return functional.pad(values, (0, 0, 0, filled(size) - size))
 
 
 def _mask(n_prompt: int, completions: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from peft.helpers import disable_input_dtype_casting
-from torch.nn import functional
 
 from kohai.models.attention import attending
-from kohai.models.packing import Packed, filled
+from kohai.models.packing import Packed, fill_up
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,7 @@ def token_scores(model: Any, packed: Packed) -> TokenScores:
     """Scores of the completion tokens; logits are made for those tokens only."""
     plain = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = hidden_states(plain, packed)[packed.predictors]
-    size = len(hidden)
-    filler = (0, 0, 0, filled(size) - size)
-    logits = plain.get_output_embeddings()(functional.pad(hidden, filler))[:size].float()
+    logits = plain.get_output_embeddings()(fill_up(hidden))[: len(hidden)].float()
     normaliser = logits.logsumexp(-1)
     logprobs = logits.gather(-1, packed.targets[:, None]).squeeze(-1) - normaliser
     with torch.no_grad():
