@@ -7,6 +7,7 @@ from tiny_models import ARCHITECTURES, plain_logits, plain_logprobs, tiny_base
 
 from kohai.config import LoraConfig
 from kohai.models import adapters
+from kohai.models.attention import QUERIES, by_products
 from kohai.models.packing import Span, pack, rows
 from kohai.models.scoring import hidden_states, padded, per_segment, token_scores
 
@@ -70,6 +71,38 @@ def test_packed_is_plain(architecture):
         with torch.no_grad():
             plain = base.model.base_model(torch.tensor([[*prompt, *completion]])).last_hidden_state[0, -1]
         torch.testing.assert_close(last, plain, rtol=0, atol=1e-4)
+
+
+def test_training_attends_as_scoring_does():
+    """In bfloat16 on a CPU training has attention of its own: with more tokens than one of its blocks holds, it gives
+    the numbers, and in float32 the gradients, of torch's attention with every pair of tokens written into a mask.
+    """
+    base = tiny_base()
+    base.model.to(torch.bfloat16)
+    prompt, completions = [5 + i % 40 for i in range(QUERIES + 70)], [[60 + i % 30 for i in range(90)], [7, 8]]
+    packed = pack([(prompt, completions), ([9, 10], [[11]])])
+    with torch.no_grad():
+        scored = token_scores(base.model, packed).logprobs
+    base.model.requires_grad_(True)
+    torch.testing.assert_close(token_scores(base.model, packed).logprobs, scored, rtol=0, atol=0.15)
+
+    generator = torch.Generator().manual_seed(0)
+    length, span = len(prompt), packed.groups[0]
+    causal = torch.ones((length, length), dtype=torch.bool).tril()
+    for mask, seen, own in ((None, causal, length), (span.mask, span.mask, len(span.mask))):
+        shapes = ((1, 4, own, 8), (1, 2, seen.shape[1], 8), (1, 2, seen.shape[1], 8))
+        q, k, v = (torch.randn(shape, generator=generator, requires_grad=True) for shape in shapes)
+        wide = (one.repeat_interleave(2, dim=1) for one in (k, v))
+        expected = torch.nn.functional.scaled_dot_product_attention(q, *wide, seen)
+        found = by_products(q, k, v, mask, None)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        weights = torch.randn(found.shape, generator=generator)
+        for one, other in zip(
+            torch.autograd.grad((found * weights).sum(), (q, k, v)),
+            torch.autograd.grad((expected * weights).sum(), (q, k, v)),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_sums_and_padding():

@@ -150,6 +150,8 @@ def test_demonstrations_in_a_runs_prompts(tmp_path):
         kohai.prompt(configuration("prompt.docs=oracle"), test.instruction)
     with pytest.raises(DataError, match="its instruction alone takes"):
         kohai.prompt(configuration(), "Go on. " * 900)
+    with pytest.raises(DataError, match="the instruction is empty"):
+        kohai.prompt(configuration(), " ")
 
 
 def test_gorillas_layout():

@@ -131,9 +131,11 @@ def prompt_for(config: Config, workspace: Workspace, instruction: str) -> str:
     """What a run's models are to read for an instruction that is in no task file.
 
     Raises:
-        WorkspaceError: the run is not prepared. DataError: the instruction is too long. ConfigError: the configuration
-            takes docs from what a task names.
+        WorkspaceError: the run is not prepared. DataError: the instruction is empty or too long. ConfigError: the
+            configuration takes docs from what a task names.
     """
+    if not instruction.strip():
+        raise DataError("the instruction is empty; say what the program is to do")
     if config.prompt.docs == "oracle":
         raise ConfigError(
             "prompt.docs: an instruction of yours names no apis, so `oracle` has no docs; set `retrieved`"
