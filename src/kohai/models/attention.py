@@ -9,7 +9,7 @@ Without either, transformers' own attention runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,8 @@ from kohai.models.packing import Packed, fill_up
 
 BLOCK = 64  # places that a cache grows by; no fewer than its width
 QUERIES = 224  # queries of a product; what comes after a product's last query is not computed
+
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, float | None], torch.Tensor]
 
 
 @dataclass
@@ -90,6 +92,10 @@ def _attend_row(
     row: Packed, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
 ) -> torch.Tensor:
     """A packed row (B = 1): each prompt causally on itself, its completions on it and on themselves, filler on none."""
+    attend: Attend = by_products
+    if not (query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16):
+        attend = _by_torch
+        key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], dim=1) for one in (key, value))
     lengths = [group.n_prompt + group.n_completions for group in row.groups]
     filler = query.shape[2] - sum(lengths)
     sizes = [size for group in row.groups for size in (group.n_prompt, group.n_completions) if size]
@@ -100,24 +106,29 @@ def _attend_row(
     out = []
     for group, k, v in zip(row.groups, keys, values, strict=True):
         n = group.n_prompt
-        out.append(_filled_up(next(waiting), k[:, :, :n], v[:, :, :n], None, scaling))
+        out.append(_filled_up(attend, next(waiting), k[:, :, :n], v[:, :, :n], None, scaling))
         if group.mask is not None:
-            out.append(_filled_up(next(waiting), k, v, group.mask, scaling))
+            out.append(_filled_up(attend, next(waiting), k, v, group.mask, scaling))
     return torch.cat([*out, torch.zeros_like(of_filler)], dim=2).transpose(1, 2)
 
 
 def _filled_up(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+    attend: Attend,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
 ) -> torch.Tensor:
     """(B, heads, T, D) attended with T filled up, causally where there is no mask; without the filler."""
-    q, k, v = map(fill_up, (query, key, value))
-    if query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        out = by_products(q, k, v, mask, scaling)
-    else:
-        repeats = query.shape[1] // key.shape[1]
-        k, v = (one.repeat_interleave(repeats, dim=1) for one in (k, v))
-        out = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, scale=scaling)
-    return out[:, :, : query.shape[2]]
+    return attend(fill_up(query), fill_up(key), fill_up(value), mask, scaling)[:, :, : query.shape[2]]
+
+
+def _by_torch(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+) -> torch.Tensor:
+    """Torch's own; a key head for each query head."""
+    return functional.scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None, scale=scaling)
 
 
 def by_products(
@@ -134,13 +145,20 @@ def by_products(
     for first in range(0, length, QUERIES):
         block = query[:, :, first : first + QUERIES]
         rows, seen = block.shape[2], key.shape[2] if mask is not None else first + block.shape[2]
-        weights = block.reshape(n, n_keys, -1, size) @ key[:, :, :seen].transpose(2, 3)
-        bias = torch.full((rows, seen), float("-inf"), dtype=query.dtype)
+        bias = torch.full((rows, seen), float("-inf"), dtype=query.dtype, device=query.device)
         bias = bias.triu_(first + 1) if mask is None else bias.masked_fill_(mask[first : first + rows], 0.0)
-        weights = functional.softmax(weights.view(*shape, rows, seen).add_(bias), dim=-1)
-        attended = weights.view(n, n_keys, -1, seen) @ value[:, :, :seen]
+        block = block.reshape(n, n_keys, -1, size)
+        attended = _attended(block, key[:, :, :seen], value[:, :, :seen], bias, (*shape, rows, seen))
         out.append(attended.view(n, n_heads, rows, size))
     return torch.cat(out, dim=2)
+
+
+def _attended(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor, shape: Sequence[int]
+) -> torch.Tensor:
+    """softmax(query key^T + bias) value; `shape` is that of the products in which the bias fits."""
+    weights = query @ key.transpose(2, 3)
+    return functional.softmax(weights.view(shape).add_(bias), dim=-1).view_as(weights) @ value
 
 
 def _attend_cache(
@@ -162,9 +180,8 @@ def _attend_cache(
             kept[layer] = functional.pad(kept[layer], (0, 0, 0, end - kept[layer].shape[2]))
         kept[layer][:, :, at : at + cache.width] = one.view(*shape, size).transpose(1, 2)
     q = q.view(*shape, group, size).transpose(1, 2).reshape(cache.n_prompts, n_keys, cache.width * group, size)
-    weights = q @ cache.keys[layer].transpose(2, 3)  # (P, H, w * group, T)
-    weights.view(cache.n_prompts, n_keys, cache.width, group, end).add_(cache.bias)
-    out = functional.softmax(weights, dim=-1) @ cache.values[layer]
+    products = (cache.n_prompts, n_keys, cache.width, group, end)
+    out = _attended(q, cache.keys[layer], cache.values[layer], cache.bias, products)
     out = out.view(cache.n_prompts, n_keys, cache.width, group, size).transpose(1, 2).reshape(-1, 1, n_heads, size)
     return out if cache.slots is None else out[cache.slots]
 
