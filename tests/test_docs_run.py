@@ -12,6 +12,7 @@ from kohai.errors import ConfigError, DataError
 from kohai.models.base import load_base
 from kohai.records import Evaluation, Task
 from kohai.stages.judges import of_others
+from kohai.stages.prepare import detectable
 from kohai.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +75,8 @@ def test_prompts(small, overrides, shown):
     assert {len(prompt.apis) for prompt in prompts} == {shown}
     assert report["apis"] == 4
     assert report["retrieval_recall"]["demo"] == shown
+    n_tested = {split: report["tasks"][split] for split in config.tasks.test_splits}
+    assert report["detectable_rise"] == {split: detectable(n) for split, n in n_tested.items()}
     if "prompt.docs=oracle" in overrides:
         assert set(report["retrieval_recall"].values()) <= {1, None}  # None: a split without tasks
     text = next(prompt.text for prompt in prompts if prompt.task_id == "demo/0")
@@ -148,3 +151,9 @@ def test_every_stage_of_an_architecture(small, architecture):
     workspace = Workspace(config.run)
     arms = {evaluation.arm for evaluation in workspace.read_records(Evaluation, "evaluate/evaluations.jsonl")}
     assert arms == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"}
+
+
+def test_what_so_many_tasks_can_show():
+    """As `detectable_rise` from a half; three tasks show nothing."""
+    assert detectable(337) == pytest.approx(0.1075, abs=1e-4)
+    assert detectable(3) is None

@@ -262,6 +262,7 @@ def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
     assert len(server.requests) - asked == estimate["calls"]
     assert found["endpoints"]["senior"]["calls"] == len(server.requests)
     assert found["endpoints"]["senior"]["cost"] == pytest.approx(len(server.requests) * 120e-6)
+    assert (found["people"]["does_task"]["labels"], found["labels_of_no_completion"]) == (1, 0)
     first = json.loads((run / "feedback" / "feedback.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert [v["answer"] for v in first["verdicts"] if v["answerer"] == "human"] == ["no"]
     assert json.loads(kohai("judge", "dry-run", *settings))["senior"]["known"] == estimate["calls"]

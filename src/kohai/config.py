@@ -70,6 +70,11 @@ class TasksConfig(_Section):
     n_probe: Natural = Field(24, description="So many probe tasks; 0 = no probe set.")
     n_test: tuple[Positive, ...] | None = Field(None, description="At most so many tasks of each test split, in order.")
 
+    @property
+    def test_splits(self) -> list[str]:
+        """Names of the test splits."""
+        return [Path(name).stem for name in self.test]
+
 
 class PromptConfig(_Section):
     """How a prompt is built from an instruction and the docs that retrieval finds."""

@@ -50,9 +50,9 @@ def marks(
     chances = [(p, is_so) for i, is_so in zip(scored, known, strict=True) if (p := verdicts[i].probability) is not None]
 
     def measured(statistic: Callable[[Counts], Counts]) -> dict[str, Any] | None:
-        return _interval(clustered(answers, known, tasks, statistic))
+        return as_json(clustered(answers, known, tasks, statistic))
 
-    favour = [_chance(verdicts[i]) - is_so for i, is_so in zip(scored, known, strict=True)]
+    favour = [chance(verdicts[i]) - is_so for i, is_so in zip(scored, known, strict=True)]
     stable = [first.answer == second.answer for first, second in repeated]
     return {
         "n": len(places),
@@ -60,7 +60,7 @@ def marks(
         "accuracy": measured(accuracy),
         "balanced_accuracy": measured(balanced_accuracy),
         "kappa": measured(kappa),
-        "auc": _rounded(auc([_chance(verdicts[i]) for i in scored], known)),
+        "auc": _rounded(auc([chance(verdicts[i]) for i in scored], known)),
         "calibration_error": _rounded(calibration_error([p for p, _ in chances], [is_so for _, is_so in chances])),
         "recall": recall_by_operator(items, verdicts, truths),
         "rewrites_moved": _share(_moves(items, verdicts, "rewrite", either_way=True)),
@@ -127,16 +127,17 @@ def _moves(
     return found
 
 
-def _chance(verdict: Verdict) -> float:
-    """Of yes, by a scored verdict."""
+def chance(verdict: Verdict) -> float:
+    """Of yes, by a scored verdict: its probability where it has one."""
     return verdict.probability if verdict.probability is not None else float(verdict.answer == "yes")
 
 
 def _share(found: Sequence[bool]) -> dict[str, Any] | None:
-    return _interval(wilson(sum(found), len(found))) if found else None
+    return as_json(wilson(sum(found), len(found))) if found else None
 
 
-def _interval(found: Interval | None) -> dict[str, Any] | None:
+def as_json(found: Interval | None) -> dict[str, Any] | None:
+    """`{value, low, high, n}`, rounded."""
     if found is None:
         return None
     return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4), "n": found.n}

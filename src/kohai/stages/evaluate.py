@@ -57,7 +57,9 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     inputs = [workspace.path("prepare", "catalog.json")]
     inputs += [
-        workspace.path("prepare", kind, f"{split}.jsonl") for kind in ("prompts", "tasks") for split in splits(config)
+        workspace.path("prepare", kind, f"{split}.jsonl")
+        for kind in ("prompts", "tasks")
+        for split in config.tasks.test_splits
     ]
     folders = {where for arm in config.evaluate.arms if (where := ADAPTERS[BEST_OF.get(arm, arm)]) is not None}
     last = workspace.of_round(config.rounds)
@@ -75,8 +77,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     Returns:
         Tasks per split and arms.
     """
-    prompts = {p.task_id: p for p in workspace.prompts(*splits(config))}
-    tasks = {split: workspace.read_records(Task, f"prepare/tasks/{split}.jsonl") for split in splits(config)}
+    prompts = {p.task_id: p for p in workspace.prompts(*config.tasks.test_splits)}
+    tasks = {split: workspace.read_records(Task, f"prepare/tasks/{split}.jsonl") for split in config.tasks.test_splits}
     wanted = [(split, task) for split, found in tasks.items() for task in found]
     base = load_base(config.model)
     codes: dict[str, list[str]] = {}
@@ -102,11 +104,6 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "arms": list(config.evaluate.arms),
         "answered_elsewhere": n_others,
     }
-
-
-def splits(config: Config) -> list[str]:
-    """Names of the test splits."""
-    return [Path(name).stem for name in config.tasks.test]
 
 
 def arm_codes(

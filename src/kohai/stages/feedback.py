@@ -17,6 +17,7 @@ from kohai.config import ANSWERERS, Config
 from kohai.errors import DataError, UnscoredError
 from kohai.judge import Case, EndpointJudge, judge, load_rubric
 from kohai.judge.panel import PANEL, counting
+from kohai.judge.people import against_people
 from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
 from kohai.models.judging import RELIABILITY, answers_depend_on, panel_of_run, voice
@@ -57,7 +58,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """Writes one Feedback a completion.
 
     Returns:
-        Answers by criterion, failure kinds, mean score, where judges disagreed, and what endpoints used.
+        Answers by criterion, failure kinds, mean score, where judges disagreed, what people's labels say of the other
+        answerers, and what endpoints used.
 
     Raises:
         UnscoredError: more questions have no answer than `feedback.max_unscored` allows.
@@ -89,6 +91,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "rubric": rubric.digest,
         "judges": [answerer.name for answerer in judges],
         "disagreements": disagreements(feedback),
+        "people": against_people(feedback),
+        "labels_of_no_completion": len(labels.keys() - {(f.task_id, f.index) for f in feedback}),
         "endpoints": {answerer.name: answerer.report() for answerer in judges if isinstance(answerer, EndpointJudge)},
     }
 

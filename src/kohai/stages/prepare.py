@@ -18,6 +18,7 @@ from kohai import progress
 from kohai.catalog import Catalog, Retriever, read_package, render
 from kohai.config import Config
 from kohai.errors import ConfigError, DataError
+from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.records import Api, Prompt, Task
 from kohai.tasks import Demonstrations, build_prompt_text, load_tasks
@@ -46,7 +47,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """Writes catalog, tasks, fixtures and prompts.
 
     Returns:
-        Counts, retrieval recall, and how many docs were cut.
+        Counts, retrieval recall, what rise above a rate of a half the test tasks can show, and how many docs were cut.
 
     Raises:
         DataError: the package or a task file is not what it should be; names place and field.
@@ -74,6 +75,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "apis": len(catalog.apis),
         "tasks": {split: len(tasks) for split, tasks in splits.items()},
         "retrieval_recall": {split: recall(tasks, prompts) for split, tasks in splits.items()},
+        "detectable_rise": {split: detectable(len(splits[split])) for split in config.tasks.test_splits},
         "prompt_tokens_mean": round(sum(p.n_tokens for p in prompts) / len(prompts), 1),
         "docs_cut": sum(p.n_dropped for p in prompts),
         "prompts_cut": sum(p.n_dropped > 0 for p in prompts),
@@ -171,9 +173,9 @@ def load_splits(config: Config) -> dict[str, list[Task]]:
         "calibration": calibration,
         "bench": subset([task for task in rest if task not in calibration], config.feedback.bench.n_tasks),
     }
-    for number, name in enumerate(settings.test):
+    for number, (split, name) in enumerate(zip(settings.test_splits, settings.test, strict=True)):
         count = settings.n_test[number] if settings.n_test else None
-        splits[Path(name).stem] = subset(load_tasks(settings.folder / name), count)
+        splits[split] = subset(load_tasks(settings.folder / name), count)
     for task in splits["demo"]:
         if task.reference is None:
             raise DataError(
@@ -219,6 +221,12 @@ def refuse_too_long(config: Config, base: Base, longest: int) -> None:
             f"model {config.model.name}: the longest prompt has {longest} tokens, a completion up to {new}, and the "
             f"model {base.n_positions} positions; lower prompt.max_tokens or the two max_new_tokens"
         )
+
+
+def detectable(n_tasks: int) -> float | None:
+    """The smallest rise above a rate of a half that so many test tasks show four times of five (`detectable_rise`)."""
+    rise = detectable_rise(n_tasks, 0.5)
+    return None if rise is None else round(rise, 4)
 
 
 def recall(tasks: Sequence[Task], prompts: Sequence[Prompt]) -> float | None:
