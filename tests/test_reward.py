@@ -123,17 +123,21 @@ def test_scores_of_programs():
         assert reward == pytest.approx(float(expected), abs=1e-4)
 
 
-@pytest.mark.parametrize("reviews", [None, {}, {"t": [-1.0, -2.0, -3.0]}])
-def test_the_reviewers_scores_are_taken_where_it_was_asked(tmp_path, reviews):
-    """No file (another judge), an empty one (a rubric that asks no judge): the programs are read; else its scores."""
+@pytest.mark.parametrize("stage", ["judges", "feedback"])
+@pytest.mark.parametrize("reviews", [None, {}, {"t": {CODES[0]: -1.0}}, {"t": dict.fromkeys(CODES, -2.0)}])
+def test_the_reviewers_scores_are_taken_where_it_was_asked(tmp_path, reviews, stage):
+    """No file (another judge), an empty one (a rubric that asks no judge), one that lacks a program: the programs are
+    read; else its scores.
+    """
     base = tiny_base()
     model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
     workspace = Workspace(tmp_path)
     if reviews is not None:
-        workspace.write_json("feedback/reviews.json", reviews)
+        workspace.write_json(f"{stage}/reviews.json", reviews)
     material = Material({"t": "Say hi"}, {"t": CODES}, {}, {}, ["t"])
     expected = review(base, base.model, [("Say hi", code) for code in CODES])
-    for is_trained, wanted in ((False, reviews["t"] if reviews else expected), (True, expected)):
+    told = (reviews or {}).get("t", {})
+    for is_trained, wanted in ((False, list(told.values()) if len(told) == len(CODES) else expected), (True, expected)):
         found = read(RewardModel(base, model, RewardHead()), workspace, material, is_trained)
         assert found["t"][0].tolist() == pytest.approx(wanted, abs=1e-5)
 

@@ -32,7 +32,7 @@ from kohai import records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
 from kohai.records import Prompt
 
-FORMAT = 2
+FORMAT = 3
 ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
 FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
 Record = TypeVar("Record")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from kohai.models.yes_no import YesNo
 from kohai.records import from_dict
 from kohai.workspace import Workspace
 
+REVIEWS = "reviews.json"  # in a stage's folder: what the reviewer scored there
 REVIEWER = "judges/reviewer"
 CALIBRATION = "judges/calibration.json"
 RELIABILITY = "judges/reliability.json"
@@ -59,6 +60,12 @@ def judges_of_run(config: Config, workspace: Workspace) -> Iterator[dict[str, An
             elif base is not None:
                 judges[name] = _local(name, config, workspace, base, model)
         yield judges
+
+
+def keep_reviews(workspace: Workspace, stage: str, judges: Iterable[Answerer]) -> None:
+    """Writes what the reviewer, if it is among the judges, scored in a stage: by task and program."""
+    for reviewer in (judge for judge in judges if isinstance(judge, Reviewer)):
+        workspace.write_json(f"{stage}/{REVIEWS}", reviewer.scores)
 
 
 def answers_depend_on(config: Config) -> dict[str, Any]:

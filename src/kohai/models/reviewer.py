@@ -65,7 +65,7 @@ class Calibration:
 class Reviewer:
     """An answerer for the panel; `model` carries the adapter `reviewer`.
 
-    scores: per task, the scores of what it was asked about, in that order; the reward model starts from them.
+    scores: per task, the score of each program that it was asked about; the reward model starts from them.
     """
 
     base: Base
@@ -73,7 +73,7 @@ class Reviewer:
     calibration: Calibration
     min_auc: float = 0.5
     name: str = "reviewer"
-    scores: dict[str, list[float]] = field(default_factory=dict)
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def answer(
         self,
@@ -86,7 +86,7 @@ class Reviewer:
         with adapters.merged(self.model, self.name) as plain:
             scores = review(self.base, plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
         for case, score in zip(cases, scores, strict=True):
-            self.scores.setdefault(case.task.id, []).append(score)
+            self.scores.setdefault(case.task.id, {})[case.completion.code] = score
         return [[self._verdict(criterion, score) for criterion in criteria] for score in scores]
 
     def note(self) -> str:

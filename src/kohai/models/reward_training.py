@@ -20,6 +20,7 @@ from kohai.errors import TrainingError
 from kohai.models import adapters
 from kohai.models.base import Base
 from kohai.models.checkpoint import Checkpoint
+from kohai.models.judging import REVIEWS
 from kohai.models.losses import bradley_terry
 from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review_group
@@ -48,8 +49,9 @@ class Material:
 
 def fit_members(
     config: Config, workspace: Workspace, base: Base, material: Material, start_from: Path
-) -> tuple[Any, list[str], list[RewardHead]]:
-    """The model with the adapters, their names, and each member's head; not trained further, one adapter serves all.
+) -> tuple[Any, list[str], list[RewardHead], dict[str, torch.Tensor]]:
+    """The model with the adapters, their names, each member's head, and what the first adapter read before training
+    (`read`); not trained further, one adapter serves all.
 
     Raises:
         TrainingError: a loss is not a number.
@@ -69,7 +71,7 @@ def fit_members(
                 if member:
                     model = adapters.load(base, model, names[member], start_from, trainable=True)
                 _train(config, workspace, base, model, names[member], head, material, tasks, tracker, member)
-    return model, names, heads
+    return model, names, heads, first
 
 
 def checkpoint_of(workspace: Workspace, name: str) -> Checkpoint:
@@ -82,14 +84,20 @@ def read(
 ) -> dict[str, torch.Tensor]:
     """Per task (A, S): how well each program explains the instruction, by each adapter.
 
-    Before training an adapter is the reviewer's copy: where that was asked, its own scores of the feedback stage serve.
+    Before training an adapter is the reviewer's copy: where that was asked, in the judge bench or about the samples,
+    its own scores serve.
     """
-    known: dict[str, torch.Tensor] = {}
+    known: dict[str, dict[str, float]] = {}
     for one in [] if is_trained else workspace.rounds:
-        if one.path("feedback/reviews.json").exists():
-            reviews: dict[str, list[float]] = one.read_json("feedback/reviews.json")
-            known |= {task_id: torch.tensor([values]) for task_id, values in reviews.items()}
-    found = {task_id: known[task_id].to(reward_model.base.device) for task_id in material.codes if task_id in known}
+        for stage in ("judges", "feedback"):
+            if one.path(stage, REVIEWS).exists():
+                for task_id, scores in one.read_json(f"{stage}/{REVIEWS}").items():
+                    known.setdefault(task_id, {}).update(scores)
+    found = {
+        task_id: torch.tensor([[known[task_id][code] for code in codes]], device=reward_model.base.device)
+        for task_id, codes in material.codes.items()
+        if known.get(task_id, {}).keys() >= set(codes)
+    }
     missing = {task_id: codes for task_id, codes in material.codes.items() if task_id not in found}
     pairs = [(material.instructions[task_id], code) for task_id, codes in missing.items() for code in codes]
     if pairs:

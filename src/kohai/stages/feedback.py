@@ -20,8 +20,7 @@ from kohai.judge.panel import PANEL, counting
 from kohai.judge.people import against_people
 from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
-from kohai.models.judging import RELIABILITY, answers_depend_on, panel_of_run, voice
-from kohai.models.reviewer import Reviewer
+from kohai.models.judging import RELIABILITY, answers_depend_on, keep_reviews, panel_of_run, voice
 from kohai.records import Completion, Feedback, Label, Task, Verdict, read_lines
 from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
@@ -79,8 +78,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     refuse_unscored(feedback, config.feedback.max_unscored)
     workspace.write_records("feedback/feedback.jsonl", feedback)
     judges = [member.answerer for member in panel.judges]
-    for reviewer in (answerer for answerer in judges if isinstance(answerer, Reviewer)):
-        workspace.write_json("feedback/reviews.json", reviewer.scores)
+    keep_reviews(workspace, "feedback", judges)
     scores = [f.score for f in feedback if f.score is not None]
     return {
         "completions": len(feedback),

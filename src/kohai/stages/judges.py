@@ -23,7 +23,15 @@ from kohai.judge.marks import marks, reliability
 from kohai.judge.panel import Answerer
 from kohai.models import adapters
 from kohai.models.base import load_base
-from kohai.models.judging import CALIBRATION, EXAM, RELIABILITY, REVIEWER, answers_depend_on, judges_of_run
+from kohai.models.judging import (
+    CALIBRATION,
+    EXAM,
+    RELIABILITY,
+    REVIEWER,
+    answers_depend_on,
+    judges_of_run,
+    keep_reviews,
+)
 from kohai.models.reviewer import Calibration, calibrate, review, review_group
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
@@ -178,6 +186,7 @@ def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
     with judges_of_run(config, workspace) as judges:
         for name, judge in judges.items():
             found[name] = ask(config, judge, known, items, cases, truths)
+        keep_reviews(workspace, "judges", judges.values())
     return {
         "tasks": len(tasks),
         "programs": len(items),

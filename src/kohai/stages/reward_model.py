@@ -130,14 +130,16 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     instructions = {task_id: task.instruction for task_id, task in compared.items()}
     seen = turned_round(pairs, learned, settings.flipped, config.seed)
     material = Material(instructions, codes, findings, seen, learned)
-    model, names, heads = fit_members(config, workspace, base, material, first_adapter(config, workspace))
+    start_from = first_adapter(config, workspace)
+    model, names, heads, logprobs = fit_members(config, workspace, base, material, start_from)
     if settings.combine == "average" and len(heads) > 1:
         model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
         reward_model = RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
     else:
         reward_model = RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
     head = reward_model.head
-    logprobs = read(reward_model, workspace, material, is_trained=bool(settings.epochs))
+    if settings.epochs:
+        logprobs = read(reward_model, workspace, material, is_trained=True)
     known = [task_id for task_id in codes if task_id not in held_out]
     head.standardise(torch.cat([logprobs[t] for t in known], dim=1), torch.cat([findings[t] for t in known]))
     raw = scores_of(head, logprobs, findings)
