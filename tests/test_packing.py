@@ -6,7 +6,7 @@ from peft.tuners.lora import LoraLayer
 from tiny_models import ARCHITECTURES, plain_logits, plain_logprobs, tiny_base
 
 from kohai.config import LoraConfig
-from kohai.models import adapters
+from kohai.models import adapters, attention
 from kohai.models.attention import QUERIES, by_products
 from kohai.models.packing import Span, pack, rows
 from kohai.models.scoring import hidden_states, padded, per_segment, token_scores
@@ -73,18 +73,24 @@ def test_packed_is_plain(architecture):
         torch.testing.assert_close(last, plain, rtol=0, atol=1e-4)
 
 
-def test_training_attends_as_scoring_does():
-    """In bfloat16 on a CPU training has attention of its own: with more tokens than one of its blocks holds, it gives
-    the numbers, and in float32 the gradients, of torch's attention with every pair of tokens written into a mask.
+def test_attention_by_products_is_torchs(monkeypatch):
+    """In bfloat16 on a CPU training has attention of its own, and all rows have it without AMX: with more tokens than
+    one of its blocks holds, it gives the numbers, and in float32 the gradients, of torch's attention with every pair of
+    tokens written into a mask.
     """
     base = tiny_base()
     base.model.to(torch.bfloat16)
     prompt, completions = [5 + i % 40 for i in range(QUERIES + 70)], [[60 + i % 30 for i in range(90)], [7, 8]]
     packed = pack([(prompt, completions), ([9, 10], [[11]])])
-    with torch.no_grad():
-        scored = token_scores(base.model, packed).logprobs
+    ways = {}
+    for has_amx in (True, False):
+        monkeypatch.setattr(attention, "_has_amx", lambda found=has_amx: found)
+        with torch.no_grad():
+            ways[has_amx] = token_scores(base.model, packed).logprobs
     base.model.requires_grad_(True)
-    torch.testing.assert_close(token_scores(base.model, packed).logprobs, scored, rtol=0, atol=0.15)
+    torch.testing.assert_close(ways[False], ways[True], rtol=0, atol=0.15)
+    torch.testing.assert_close(token_scores(base.model, packed).logprobs, ways[True], rtol=0, atol=0.15)
+    assert not torch.equal(ways[False], ways[True])
 
     generator = torch.Generator().manual_seed(0)
     length, span = len(prompt), packed.groups[0]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from kohai import machine
 from kohai.models.packing import Packed, fill_up
 
 BLOCK = 64  # places that a cache grows by; no fewer than its width
@@ -93,7 +95,7 @@ def _attend_row(
 ) -> torch.Tensor:
     """A packed row (B = 1): each prompt causally on itself, its completions on it and on themselves, filler on none."""
     attend: Attend = by_products
-    if not (query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16):
+    if not _products_pay(query):
         attend = _by_torch
         key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], dim=1) for one in (key, value))
     lengths = [group.n_prompt + group.n_completions for group in row.groups]
@@ -110,6 +112,18 @@ def _attend_row(
         if group.mask is not None:
             out.append(_filled_up(attend, next(waiting), k, v, group.mask, scaling))
     return torch.cat([*out, torch.zeros_like(of_filler)], dim=2).transpose(1, 2)
+
+
+def _products_pay(query: torch.Tensor) -> bool:
+    """Where attention by products is the faster: in bfloat16 on a CPU, with AMX in training alone (docs/log.md)."""
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return False
+    return query.requires_grad or not _has_amx()
+
+
+@cache
+def _has_amx() -> bool:
+    return "amx_bf16" in machine.cpu_features()
 
 
 def _filled_up(
@@ -136,7 +150,7 @@ def by_products(
 ) -> torch.Tensor:
     """The same as two products and a softmax, in blocks of queries, all query heads of a key head in one.
 
-    In bfloat16 on a CPU it takes half the time of torch's own, the backward pass counted in (docs/log.md).
+    In bfloat16 on a CPU without AMX it takes half the time of torch's own (docs/log.md).
     """
     (n, n_heads, length, size), n_keys = query.shape, key.shape[1]
     shape = (n, n_keys, n_heads // n_keys)
