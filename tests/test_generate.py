@@ -122,7 +122,7 @@ def test_prefill_in_pieces(monkeypatch):
     base = tiny_base(stop_ids=MANY_STOPS)
     settings = {"n": 2, "temperature": 1.0, "max_new_tokens": 12, "batch_tokens": 10_000}
     whole = ids(generate(base, base.model, PROMPTS, **settings))
-    monkeypatch.setattr(generation, "PREFILL_TOKENS", 9)
+    monkeypatch.setattr(generation, "reading_tokens", lambda _device: 9)
     assert ids(generate(base, base.model, PROMPTS, **settings)) == whole
 
 

@@ -118,7 +118,7 @@ def test_scores_are_means_per_token(monkeypatch):
     counts = []
     assert review(base, base.model, PAIRS, counts.append) == pytest.approx(expected, abs=1e-4)
     assert sum(counts) == 3
-    monkeypatch.setattr(reviewer, "ROW_TOKENS", 1)
+    monkeypatch.setattr(reviewer, "reading_tokens", lambda _device: 1)
     assert review(base, base.model, PAIRS) == pytest.approx(expected, abs=1e-4)
 
 

@@ -23,10 +23,9 @@ from torch.nn import functional
 
 from kohai.models.attention import Cache, attending
 from kohai.models.base import Base
-from kohai.models.packing import pack, rows
+from kohai.models.packing import pack, reading_tokens, rows
 from kohai.models.scoring import hidden_states
 
-PREFILL_TOKENS = 2048
 BLOCK = 256  # of the vocabulary, in drawing a token
 WIDEST = 8  # completions that share a prompt's keys and values; what they mask grows with the square
 SHRINK_AT = 0.8  # rows are compacted when this share of them is left
@@ -219,14 +218,16 @@ def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tenso
     """A token a row (R, V), and its log-probability at temperature 1.
 
     It is the inverse of the cumulative distribution at `uniform` (R,), at the row's temperature (R,). The sum runs over
-    blocks of the vocabulary first, then inside the block that `uniform` falls into.
+    blocks of the vocabulary first, then inside the block that `uniform` falls into. The logits are overwritten.
     """
     is_greedy = temperatures == 0.0
     top, likeliest = logits.max(-1)
+    logits.sub_(top[:, None])
     token = likeliest
     if not bool(is_greedy.all()):
-        scaled = (logits - top[:, None]) / torch.where(is_greedy, 1.0, temperatures)[:, None]
-        weights = functional.pad(scaled.exp_(), (0, -logits.shape[-1] % BLOCK))
+        weights = (logits / torch.where(is_greedy, 1.0, temperatures)[:, None]).exp_()
+        if missing := -logits.shape[-1] % BLOCK:
+            weights = functional.pad(weights, (0, missing))
         blocks = weights.view(len(weights), -1, BLOCK)
         cumulative = blocks.sum(-1).cumsum(-1)
         wanted = (uniform * cumulative[:, -1])[:, None]
@@ -236,13 +237,14 @@ def _draw(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tenso
         place = torch.searchsorted(inside, wanted - before).clamp(max=BLOCK - 1)
         drawn = (block * BLOCK + place).squeeze(-1).clamp(max=logits.shape[-1] - 1)
         token = torch.where(is_greedy, likeliest, drawn)
-    return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(-1)
+    chosen = logits.gather(-1, token[:, None]).squeeze(-1)
+    return token, chosen - logits.exp_().sum(-1).log_()
 
 
 def _prefill(base: Base, model: Any, prompts: list[Sequence[int]], cache: Cache) -> torch.Tensor:
     """Fills the prompts' keys and values; returns the hidden state of each prompt's last token, (P, E)."""
     last = []
-    for row in rows([(prompt, ()) for prompt in prompts], PREFILL_TOKENS):
+    for row in rows([(prompt, ()) for prompt in prompts], reading_tokens(base.device)):
         packed = pack([(prompts[i], ()) for i in row], base.device)
         cache.filling = row
         hidden = hidden_states(model, packed, kohai_cache=cache)

@@ -113,6 +113,11 @@ def _mask(n_prompt: int, completions: Sequence[Sequence[int]]) -> torch.Tensor:
     return mask
 
 
+def reading_tokens(device: torch.device) -> int:
+    """Tokens of a row that is only read: few on a CPU, which reads small rows faster (docs/log.md)."""
+    return 512 if device.type == "cpu" else 2048
+
+
 def rows(groups: Sequence[Group], max_tokens: int) -> Iterator[list[int]]:
     """Indices of `groups`, in order, cut so that each row has at most `max_tokens` (or one group)."""
     row: list[int] = []

@@ -23,13 +23,12 @@ from kohai.judge.reliability import fit, sigmoid
 from kohai.metrics import auc
 from kohai.models import adapters
 from kohai.models.base import Base
-from kohai.models.packing import Group, Packed, pack, rows
+from kohai.models.packing import Group, Packed, pack, reading_tokens, rows
 from kohai.models.scoring import per_segment, token_scores
 from kohai.models.tuning import answer_ids
 from kohai.records import Verdict
 
 QUESTION = "Say in one sentence or two what this program was asked to do."
-ROW_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def review(
     distinct = list(dict.fromkeys(read))
     groups = [_group(base, instruction, code) for instruction, code in distinct]
     scores: list[float] = []
-    for row in rows(groups, ROW_TOKENS):
+    for row in rows(groups, reading_tokens(base.device)):
         scores += mean_logprobs(plain, pack([groups[i] for i in row], base.device)).tolist()
         if on_done is not None:
             on_done(len(row))

@@ -16,11 +16,10 @@ from kohai.judge import Case, Criterion
 from kohai.judge.prompt import ask, describe
 from kohai.models import adapters
 from kohai.models.base import Base
-from kohai.models.packing import Group, pack, rows
+from kohai.models.packing import Group, pack, reading_tokens, rows
 from kohai.models.scoring import hidden_states
 from kohai.records import Answer, Verdict
 
-ROW_TOKENS = 2048
 WORDS = {"yes": ("yes", "Yes", " yes", " Yes", "YES"), "no": ("no", "No", " no", " No", "NO")}
 
 
@@ -51,7 +50,7 @@ class YesNo:
         readable = [group for group, does_fit in zip(groups, fits, strict=True) if does_fit]
         found: list[list[Verdict]] = []
         with adapters.merged(self.model, None) as plain:
-            for row in rows(readable, ROW_TOKENS):
+            for row in rows(readable, reading_tokens(self.base.device)):
                 chances = self._probabilities(plain, [readable[i] for i in row]).view(len(row), len(criteria)).tolist()
                 found += [[self._verdict(c, p) for c, p in zip(criteria, of_case, strict=True)] for of_case in chances]
                 if on_done is not None:

@@ -1,7 +1,8 @@
 """evaluate: every arm answers the same test tasks greedily, and every answer is run.
 
-Arms: base, sft, best_of_n (n samples of the SFT model, the reward model's favourite), rejection_sft, dpo, rl_execution,
-rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those whose answers were made elsewhere. The reference code,
+Arms: base, sft, best_of_n (of n samples of the SFT model that pass RL's static gates the reward model's favourite; of
+all where none does), rejection_sft, dpo, rl_execution, rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those
+whose answers were made elsewhere. The reference code,
 run in the same box, is the ceiling. An arm's answers are kept as they are made, whatever the other arms are: a killed
 run repeats one batch or one choice at most, and one more arm costs that arm alone.
 """
@@ -25,6 +26,7 @@ from kohai.models import adapters
 from kohai.models.base import Base, load_base
 from kohai.models.generate import generate
 from kohai.models.reward import Read, RewardModel, findings_of, parts
+from kohai.models.rollouts import passes_gates
 from kohai.records import Evaluation, Execution, Task
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
@@ -49,6 +51,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     """Settings and inputs of this stage."""
     settings = {
         "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
+        "gates": config.rl.gates,
         "sample": config.sample.model_dump(mode="json"),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
@@ -112,7 +115,8 @@ def arm_codes(
     """One program per test task."""
     if arm in BEST_OF:
         drawn = answers(config, workspace, base, BEST_OF[arm], texts, wanted)
-        return favourites(judging_round(config, workspace, arm), base, arm, wanted, [group[1:] for group in drawn])
+        judging = judging_round(config, workspace, arm)
+        return favourites(config, judging, base, arm, wanted, [group[1:] for group in drawn])
     return [group[0] for group in answers(config, workspace, base, arm, texts, wanted)]
 
 
@@ -190,25 +194,42 @@ def judging_round(config: Config, workspace: Workspace, arm: str) -> Workspace:
 
 
 def favourites(
-    workspace: Workspace, base: Base, arm: str, wanted: Sequence[tuple[str, Task]], groups: Sequence[Sequence[str]]
+    config: Config,
+    workspace: Workspace,
+    base: Base,
+    arm: str,
+    wanted: Sequence[tuple[str, Task]],
+    groups: Sequence[Sequence[str]],
 ) -> list[str]:
-    """Of each task's samples the one that the reward model likes best."""
+    """Of each task's samples the one that the reward model likes best, among those that pass RL's static gates; among
+    all where none does. It reads only where there is a choice.
+    """
     checks = RunChecks.of(workspace)
     proof = {
         "samples": digest_json([groups, [(task.instruction, checks.docs[task.id]) for _, task in wanted]]),
         "read": [digest_path(path) for path in (*parts(workspace), workspace.path("prepare", "catalog.json"))],
+        "gates": list(config.rl.gates),
     }
 
     def choose() -> list[str]:
         reward_model = RewardModel.load(base, base.model, workspace)
+        allowed = []
+        for group, (_, task) in zip(groups, wanted, strict=True):
+            found = {code: checks.check(code, task) for code in group}
+            passing = {code: verdicts for code, verdicts in found.items() if passes_gates(verdicts, config.rl.gates)}
+            allowed.append(passing or found)
         programs = [
-            Read(task.instruction, code, findings_of(checks.check(code, task)))
-            for group, (_, task) in zip(groups, wanted, strict=True)
-            for code in group
+            Read(task.instruction, code, findings_of(verdicts))
+            for found, (_, task) in zip(allowed, wanted, strict=True)
+            for code, verdicts in found.items()
+            if len(found) > 1
         ]
         with progress.bar(f"evaluate {arm}", len(programs) * len(reward_model.names), unit="programs") as bar:
             rewards = iter(reward_model.score(programs, lambda done: bar.advance(done)))
-        chosen = [max(((next(rewards), -place, code) for place, code in enumerate(group)))[2] for group in groups]
+        chosen = []
+        for found in allowed:
+            scores = {code: next(rewards) if len(found) > 1 else 0.0 for code in found}
+            chosen.append(max(scores, key=scores.__getitem__))
         reward_model.model.unload()
         base.model.requires_grad_(False)
         return chosen
