@@ -2,9 +2,9 @@
 
 Arms: base, sft, best_of_n (of n samples of the SFT model that pass RL's static gates the reward model's favourite; of
 all where none does), rejection_sft, dpo, rl_execution, rlaif, rlaif_best_of_n (as best_of_n, of the policy), and those
-whose answers were made elsewhere. The reference code,
-run in the same box, is the ceiling. An arm's answers are kept as they are made, whatever the other arms are: a killed
-run repeats one batch or one choice at most, and one more arm costs that arm alone.
+whose answers were made elsewhere. The reference code, run in the same box, is the ceiling. An arm's answers are kept as
+they are made, whatever the other arms are: a killed run repeats one batch or one choice at most, and one more arm costs
+that arm alone.
 """
 
 from __future__ import annotations
