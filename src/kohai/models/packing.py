@@ -114,7 +114,7 @@ def _mask(n_prompt: int, completions: Sequence[Sequence[int]]) -> torch.Tensor:
 
 
 def reading_tokens(device: torch.device) -> int:
-    """Tokens of a row that is only read: few on a CPU, which reads small rows faster (docs/log.md)."""
+    """Tokens of a row that is only read: few on a CPU, which in bfloat16 reads small rows faster (docs/log.md)."""
     return 512 if device.type == "cpu" else 2048
 
 
