@@ -17,7 +17,7 @@ from kohai.config import ANSWERERS, Config
 from kohai.errors import DataError, UnscoredError
 from kohai.judge import Case, EndpointJudge, judge, load_rubric
 from kohai.judge.panel import PANEL, counting
-from kohai.judge.people import against_people
+from kohai.judge.people import PERSON, against_people
 from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
 from kohai.models.judging import RELIABILITY, answers_depend_on, keep_reviews, panel_of_run, voice
@@ -148,7 +148,7 @@ def labels_of(path: Path | None) -> dict[tuple[str, int], list[Verdict]]:
         raise DataError(f"feedback.labels: {path}: cannot be read ({error})") from None
     found: dict[tuple[str, int], dict[str, Verdict]] = {}
     for label in read_lines(Label, lines, str(path)):
-        verdict = Verdict(label.criterion, label.answer, "human", label.note)
+        verdict = Verdict(label.criterion, label.answer, PERSON, label.note)
         found.setdefault((label.task_id, label.index), {})[label.criterion] = verdict
     return {key: list(by_criterion.values()) for key, by_criterion in found.items()}
 
