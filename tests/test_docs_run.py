@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from chat_server import chat
 
 from kohai import pipeline
 from kohai.config import Config, ModelConfig, load_config
 from kohai.errors import ConfigError, DataError
+from kohai.judge.rubric import load_rubric
 from kohai.models.base import load_base
-from kohai.records import Evaluation, Task
+from kohai.records import Evaluation, Feedback, Task
 from kohai.stages.judges import of_others
 from kohai.stages.prepare import detectable
 from kohai.workspace import Workspace
@@ -133,14 +135,19 @@ def test_every_stage(small):
     assert "Gorilla AST" in page
 
 
+def save_tiny(architecture, folder):
+    """A tiny random model and its tokenizer in a folder, as from a hub."""
+    base = tiny_models.tiny_base(architecture)
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "qwen3"])
 def test_every_stage_of_an_architecture(small, architecture):
     """A model of another architecture, read from a folder, goes through all stages; Llama's does elsewhere."""
-    folder = small.folder / "model"
-    base = tiny_models.tiny_base(architecture)
-    base.model.save_pretrained(folder)
-    base.tokenizer.save_pretrained(folder)
+    folder = save_tiny(architecture, small.folder / "model")
     config = small(
         f"model.name={folder}", "model.chat=gorilla", "prompt.docs=none", "prompt.layout=gorilla",
         "feedback.judges=[yes_no]", "reward_model.mutants=false",
@@ -151,6 +158,40 @@ def test_every_stage_of_an_architecture(small, architecture):
     workspace = Workspace(config.run)
     arms = {evaluation.arm for evaluation in workspace.read_records(Evaluation, "evaluate/evaluations.jsonl")}
     assert arms == {"base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"}
+
+
+@pytest.mark.slow
+def test_the_papers_own_arm(small, serve, monkeypatch):
+    """`configs/paper.yaml` goes to its report with a tiny GPT-2: an endpoint answers all eight questions in one call."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("KOHAI_JUDGE_KEY", "a-key")
+    questions = [criterion.id for criterion in load_rubric(ROOT / "configs" / "paper-rubric.yaml").criteria]
+
+    def script(number, body):
+        answers = {name: {"reason": "so", "answer": "yes" if (number + n) % 3 else "no"} for n, name in enumerate(questions)}
+        return 200, chat(json.dumps(answers), usage=(100, 10))
+
+    server = serve(script)
+    config = load_config(
+        ROOT / "configs" / "paper.yaml",
+        [
+            f"run={small.folder / 'run'}", f"package.docs={small.folder / 'docs.jsonl'}", f"tasks.folder={small.folder}",
+            "sandbox.image=plain", "sandbox.catalogue=null", "tasks.n_probe=0",
+            f"model.name={save_tiny('gpt2', small.folder / 'model')}", "model.threads=1", "model.dtype=float32",
+            "sample.max_new_tokens=12", "rl.sampling.max_new_tokens=12", "rl.steps=2", "rl.gates=[]",
+            f"feedback.endpoints.judge.base_url={server.url}", "evaluate.n_best=2", "evaluate.resamples=200",
+        ],
+    )  # fmt: skip
+    pipeline.run(config)
+    workspace = Workspace(config.run)
+    feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
+    assert len(feedback) == 3 * config.sample.n
+    for item in feedback:
+        assert [verdict.criterion for verdict in item.verdicts] == questions
+        assert {verdict.answerer for verdict in item.verdicts} == {"judge"}
+    assert all(all(name in body["messages"][1]["content"] for name in questions) for body in server.requests)
+    report = json.loads((config.run / "report" / "report.json").read_text(encoding="utf-8"))
+    assert set(report["arms"]) == set(config.evaluate.arms)
 
 
 def test_what_so_many_tasks_can_show():
