@@ -162,21 +162,24 @@ def test_every_stage_of_an_architecture(small, architecture):
 
 @pytest.mark.slow
 def test_the_papers_own_arm(small, serve, monkeypatch):
-    """`configs/paper.yaml` goes to its report with a tiny GPT-2: an endpoint answers all eight questions in one call."""
+    """`configs/paper.yaml` comes to its report with a tiny GPT-2; an endpoint answers all eight questions in a call."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("KOHAI_JUDGE_KEY", "a-key")
     questions = [criterion.id for criterion in load_rubric(ROOT / "configs" / "paper-rubric.yaml").criteria]
 
     def script(number, body):
-        answers = {name: {"reason": "so", "answer": "yes" if (number + n) % 3 else "no"} for n, name in enumerate(questions)}
+        answers = {
+            name: {"reason": "so", "answer": "yes" if (number + n) % 3 else "no"} for n, name in enumerate(questions)
+        }
         return 200, chat(json.dumps(answers), usage=(100, 10))
 
     server = serve(script)
     config = load_config(
         ROOT / "configs" / "paper.yaml",
         [
-            f"run={small.folder / 'run'}", f"package.docs={small.folder / 'docs.jsonl'}", f"tasks.folder={small.folder}",
-            "sandbox.image=plain", "sandbox.catalogue=null", "tasks.n_probe=0",
+            f"run={small.folder / 'run'}", f"tasks.folder={small.folder}",
+            f"package.docs={small.folder / 'docs.jsonl'}", "sandbox.image=plain", "sandbox.catalogue=null",
+            "tasks.n_probe=0",
             f"model.name={save_tiny('gpt2', small.folder / 'model')}", "model.threads=1", "model.dtype=float32",
             "sample.max_new_tokens=12", "rl.sampling.max_new_tokens=12", "rl.steps=2", "rl.gates=[]",
             f"feedback.endpoints.judge.base_url={server.url}", "evaluate.n_best=2", "evaluate.resamples=200",

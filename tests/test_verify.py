@@ -254,7 +254,35 @@ def test_members_that_the_instruction_names_ground_an_enum(catalog, instruction,
         ("Pack tea. Thanks!", "for x in pack('tea'):\n    pprint.pprint(x)", "no"),
         ("Which crates hold tea?", "print(find('tea'))", "unscored"),
         ("The books show that tea sells, so pack it.", "pack('tea')", "unscored"),
+        ("See which crates hold tea.", "print(find('tea'))", "unscored"),
+        ("Count the crates.", "print(len(every()))", "unscored"),
+        ("Pack what is left, which is tea; the count sheet is gone.", "c = pack('tea')\nprint(c.id)", "no"),
         ("Pack the footprints and the printer.", "pack('tea')", "yes"),
+        # As often as is asked for; a list may take a print for each thing, one print may show several.
+        ("Pack tea and print its id. Thanks!", "c = pack('tea')\nprint(c.id)\nprint(c.label)", "no"),
+        ("Pack tea and print its id and label.", "c = pack('tea')\nprint(c.id)\nprint(c.label)", "yes"),
+        ("Print the id, then pack tea.", "print(1)\npack('tea')\nprint(2)", "no"),
+        ("Print the id.", "if find('tea'):\n    print(1)\nelse:\n    print(0)", "yes"),
+        ("Print the id.", "try:\n    print(1)\nexcept KeyError:\n    print(0)\nfinally:\n    print(2)", "no"),
+        ("Print the id.", "match find('tea'):\n    case 1: print(1)\n    case _: print(0)", "yes"),
+        ("Print the id, then show the label.", "print(1)", "no"),
+        ("Print the id, then show the label.", "print(1, 2)", "yes"),
+        ("Print the id, then show the label.", "print(f'{1} {2}')", "yes"),
+        ("Print the id, then show the label.", "for x in (1, 2):\n    print(x)", "yes"),
+        ("Print the id, then show the label.", "def say(x):\n    print(x)\nsay(1)\nsay(2)", "yes"),
+        ("Print the id, then show the label.", "print(**options)", "yes"),
+        ("Set the display name to 'Tea' and print the id.", "print(pack('Tea').id)", "yes"),
+        ("Set the display name to 'Tea' and print the id.", "print(1)\nprint(2)\nprint(3)\nprint(4)", "no"),
+        # Lines, or a number.
+        ("Print the id of each crate, one a line.", "print(len(every()))", "no"),
+        ("Print the id of each crate on a line of its own.", "for c in every():\n    print(c.id)", "yes"),
+        ("Print the id of each crate, one per line.", "print('\\n'.join(c.id for c in every()))", "yes"),
+        ("Print the id of each crate, one per line.", "print(*every(), sep='\\n')", "yes"),
+        ("Print the ids on one line.", "print(len(every()))", "yes"),
+        ("Print the number of crates.", "for c in every():\n    print(c.id)", "no"),
+        ("Print how many crates there are.", "n = 0\nfor c in every():\n    n += 1\nprint(n)", "yes"),
+        ("Print how many crates each room has.", "for room in rooms():\n    print(room.crates)", "yes"),
+        ("Print how many pieces of A and B are left.", "for sku in ['A', 'B']:\n    print(left(sku))", "yes"),
     ],
 )
 def test_prints(catalog, instruction, program, answer):
@@ -262,6 +290,27 @@ def test_prints(catalog, instruction, program, answer):
     [verdict] = [v for v in check(program, catalog, instruction, "") if v.criterion == "prints"]
     assert verdict.answer == answer
     assert bool(verdict.evidence) == (answer != "yes")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "evidence"),
+    [
+        ("the label of the crate", "c.label", ""),
+        ("its label", "c.id", "prints id where the instruction says label"),
+        ("the new crate's label", "c.id", "prints id where the instruction says label"),
+        ("the label's first letter", "c.id", ""),
+        ("the crate's name", "c.id", ""),  # another word may mean it
+        ("the id by its label", "c.id", ""),
+        ("the label", "c.id + 1", ""),
+        ("the label", "c.twin", ""),
+        ("the label", "other.id", ""),
+    ],
+)
+def test_another_attribute_is_printed_than_the_instruction_says(catalog, wanted, shown, evidence):
+    """Only where the request begins with another attribute of the class, and has no word of the one that is printed."""
+    program = f"|    c = crates.pack(d, label='tea')\n    print({shown})".replace("|", OPEN)
+    [verdict] = [v for v in check(program, catalog, f"Pack tea, and print {wanted}.", "") if v.criterion == "prints"]
+    assert (verdict.answer, verdict.evidence.partition(": ")[2]) == ("no" if evidence else "yes", evidence)
 
 
 def test_docs_ground_literals(catalog):
@@ -285,10 +334,28 @@ def test_docs_ground_literals(catalog):
         ("1) Pack 20kg. 2) Print 1,250.", "pack(20)\nprint(1250)", "yes"),
         ("The 3rd crate is for zone P2.", "find(Zone.P2)", "yes"),
         ("Print the crates' names, it's urgent; take 1.", "pass", "unscored"),
+        # Steps: a call for each that is told apart, but for those that print.
+        ("Pack tea, then send it off.", "pack('tea')", "no"),
+        ("Pack tea, then send it off.", "c = pack('tea')\nsend(c)", "yes"),
+        ("Pack tea, then send it off.", "with open_depot():\n    pack('tea')", "no"),
+        ("Pack tea, then send it off.", "with open_depot('tea'):\n    pack('tea')", "yes"),
+        ("Pack tea, then send it off.", "for step in steps:\n    step('tea')", "yes"),
+        ("Pack tea, then send it off.", "def do(what):\n    what('tea')\ndo(pack)", "yes"),
+        ("Pack tea, then send it off.", "print(len(list(pack('tea'))))", "no"),
+        ("Pack tea, then print its id.", "print(pack('tea').id)", "unscored"),
+        ("Pack tea. Once that is done, please show its id.", "print(pack('tea').id)", "unscored"),
+        ("Pack tea. Once that is done, send it; after that, find it.", "c = pack('tea')\nsend(c)", "no"),
+        ("After you pack tea, send it.", "pack('tea')", "no"),
+        ("It's urgent. 1) Pack tea. 2) Send it. 3) Print its id.", "pack('tea')", "no"),
+        ("It's urgent. 1) Pack tea. 2) Send it. 3) Print its id.", "send(pack('tea'))", "yes"),
+        ("Pack 1. Later, if it is there, then send it.", "pack('tea')", "unscored"),
+        ("Pack more than one crate; the next one is for 'Tim, then Tom'.", "pack('Tim, then Tom')", "yes"),
     ],
 )
 def test_covers(catalog, instruction, program, answer):
-    """What the instruction names literally is in the program, in what it uses, as the same text or number."""
+    """What the instruction names literally is in the program, in what it uses, as the same text or number; and there
+    are as many calls as steps.
+    """
     verdicts = {verdict.criterion: verdict for verdict in check(program, catalog, instruction, "")}
     assert verdicts["covers"].answer == answer, verdicts["covers"].evidence
     assert bool(verdicts["covers"].evidence) == (answer != "yes")

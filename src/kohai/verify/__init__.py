@@ -1,8 +1,9 @@
 """Static checks of a program against a catalog: yes/no questions answered from its source, with evidence.
 
 Nothing of the program or of the package is imported or executed. Types are inferred as far as the package's annotations
-tell; where they don't, nothing is claimed: a `no` is always about something that the source shows. Leaves out what only
-running can show (values of enums, keys that exist, order of calls).
+tell; where they don't, nothing is claimed: a `no` is always about something that the source shows (`covers` and `prints`
+also read the instruction's English). Leaves out what only running can show (values of enums, keys that exist, order of
+calls).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kohai.verify.grounding import ungrounded
 from kohai.verify.inference import read_program
 from kohai.verify.output import printing
 from kohai.verify.reading import Reading
+from kohai.verify.steps import dropped_steps
 
 __all__ = ["CRITERIA", "check"]
 
@@ -52,8 +54,8 @@ def _of_package(code: str, tree: ast.Module, catalog: Catalog, instruction: str,
         "arguments_bind": lambda: _of_calls(reading, binding_problems(reading, catalog)),
         "values_allowed": lambda: _of_calls(reading, wrong_values(reading, catalog)),
         "grounded": lambda: _of_calls(reading, ungrounded(reading, catalog, instruction, docs)),
-        "covers": lambda: _coverage(uncovered(tree, instruction)),
-        "prints": lambda: printing(tree, instruction),
+        "covers": lambda: _coverage(uncovered(tree, instruction), dropped_steps(tree, reading, instruction)),
+        "prints": lambda: printing(tree, instruction, reading, catalog),
     }
 
 
@@ -85,8 +87,11 @@ def _of_calls(reading: Reading, problems: Sequence[str]) -> tuple[Answer, str]:
     return _of_problems(problems) if reading.calls else ("unscored", "no call of the package that is known")
 
 
-def _coverage(problems: Sequence[str] | None) -> tuple[Answer, str]:
-    return ("unscored", "the instruction names nothing literally") if problems is None else _of_problems(problems)
+def _coverage(*found: Sequence[str] | None) -> tuple[Answer, str]:
+    known = [problems for problems in found if problems is not None]
+    if not known:
+        return "unscored", "the instruction names nothing literally"
+    return _of_problems([problem for problems in known for problem in problems])
 
 
 def _of_problems(problems: Sequence[str]) -> tuple[Answer, str]:
