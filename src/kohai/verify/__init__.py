@@ -1,9 +1,9 @@
 """Static checks of a program against a catalog: yes/no questions answered from its source, with evidence.
 
 Nothing of the program or of the package is imported or executed. Types are inferred as far as the package's annotations
-tell; where they don't, nothing is claimed: a `no` is always about something that the source shows (`covers` and `prints`
-also read the instruction's English). Leaves out what only running can show (values of enums, keys that exist, order of
-calls).
+tell; where they don't, nothing is claimed: a `no` is always about something that the source shows, or, of `covers` and
+`prints`, that the instruction says in English. Leaves out what only running can show (values of enums, keys that exist,
+order of calls).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a program has a call of the package for each step that its instruction tells apart. Reads English.
 
-Steps are told apart by "then", "after that", "once that is done", and the points of a list; one that only prints needs no
-call. One call may take two steps where the package has such a call, so a no is likely, not sure.
+Steps are told apart by "then", "after that", "once that is done", and the points of a list; one that only prints needs
+no call. One call may take two steps where the package has such a call, so a no is likely, not sure.
 """
 
 from __future__ import annotations
