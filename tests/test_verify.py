@@ -228,6 +228,7 @@ def test_evidence_is_cut(catalog):
             "label='tea', size=Size.SMALL",
             "SMALL is passed where the instruction says LARGE",
         ),
+        ("Pack tea largely.", "label='tea', size=Size.SMALL", "SMALL is passed where the instruction says LARGE"),
         ("Pack tea in LARGE crates.", "label='tea', size=Size.LARGE", ""),
         ("Pack tea in a crate.", "label='tea', size=Size.SMALL", ""),  # free: another word may mean it
         ("Pack 'Large tea'.", "label='Large tea', size=Size.SMALL", ""),

@@ -70,9 +70,11 @@ def _members(enum: Api) -> list[str]:
 
 
 def _is_named(member: str, text: str) -> bool:
-    """A lower-case text has a member's name as words of its own, in the singular or the plural: PALLET and pallets."""
-    words = re.escape(member.lower()).replace("_", r"[\s_-]")
-    return re.search(rf"(?<!\w){words}(?:s|es)?(?!\w)", text) is not None
+    """A lower-case text has a member's name as words of its own, in another form too: PALLET and pallets, STEADY and
+    steadily.
+    """
+    words = re.sub("y$", "[yi]", re.escape(member.lower()).replace("_", r"[\s_-]"))
+    return re.search(rf"(?<!\w){words}(?:s|es|ly)?(?!\w)", text) is not None
 
 
 def _passed(call: PackageCall, reading: Reading) -> Iterator[ast.expr]:
