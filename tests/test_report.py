@@ -176,8 +176,15 @@ def test_what_differences_show():
     assert first["p_holm"] == pytest.approx(2 * first["p"]) == pytest.approx(4 * (1 + 20 + 190) / 2**20)
     assert second["p_holm"] == second["p"] == pytest.approx(2 * (1 + 12 + 66 + 220) / 2**12)
     text = words.shown({"paired": paired}, "test")
-    assert "Holm over 2 pairs, p < 0.05): RLAIF less SFT. With n = 120 a difference of 10.3 points is needed" in text
-    assert "as RLAIF and SFT do." in text
+    assert text.startswith(
+        "Beyond chance in executability (McNemar, Holm over 2 pairs, p < 0.05): RLAIF less SFT. With"
+    )
+    assert "With n = 120 a difference of 10.3 points of executability is needed" in text
+    assert text.endswith("as RLAIF and SFT do.")
+    for entry in paired.values():
+        entry["test"]["effect_match"] = entry["test"]["executability"] | {"p_holm": 0.2}
+    text = words.shown({"paired": paired}, "test")
+    assert "less SFT. Beyond chance in effect match (McNemar, Holm over 2 pairs, p < 0.05): none. With n = 120" in text
     assert words.shown({"paired": paired}, "other") == ""
 
 

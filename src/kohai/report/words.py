@@ -82,20 +82,24 @@ def difference(entry: Mapping[str, Any] | None) -> str:
 
 def shown(report: Mapping[str, Any], of_split: str) -> str:
     """What a split's paired differences show beyond chance, and how large one must be for it; empty without any."""
-    pairs = {name: by_split[of_split] for name, by_split in report["paired"].items() if of_split in by_split}
-    told = {name: entry["executability"] for name, entry in pairs.items() if "p_holm" in entry.get("executability", {})}
-    if not told:
-        return ""
-    differ = [pair(name) for name, entry in told.items() if entry["p_holm"] < 0.05]
-    found = "; ".join(differ) if differ else "none"
-    text = f"Beyond chance in executability (McNemar, Holm over {len(told)} pairs, p < 0.05): {found}."
-    first, entry = next(iter(told.items()))
-    if entry["needed"] is None:
-        return text
-    return (
-        f"{text} With n = {entry['n']} a difference of {entry['needed'] * 100:.1f} points is needed to be shown four "
-        f"times of five, where arms differ on as many tasks as {pair(first).replace(' less ', ' and ')} do."
-    )
+    pairs = [(name, by_split[of_split]) for name, by_split in report["paired"].items() if of_split in by_split]
+    texts, needed = [], ""
+    for metric in ("executability", "effect_match"):
+        told = {name: entry[metric] for name, entry in pairs if "p_holm" in entry.get(metric, {})}
+        if not told:
+            continue
+        found = "; ".join(pair(name) for name, entry in told.items() if entry["p_holm"] < 0.05)
+        tested = f"McNemar, Holm over {len(told)} pairs, p < 0.05"
+        texts.append(f"Beyond chance in {METRIC_LABELS[metric]} ({tested}): {found or 'none'}.")
+        first, entry = next(iter(told.items()))
+        if not needed and entry["needed"] is not None:
+            points_needed = f"{entry['needed'] * 100:.1f} points of {METRIC_LABELS[metric]}"
+            arms = pair(first).replace(" less ", " and ")
+            needed = (
+                f"With n = {entry['n']} a difference of {points_needed} is needed to be shown four times of five, "
+                f"where arms differ on as many tasks as {arms} do."
+            )
+    return " ".join([*texts, *([needed] if needed else [])])
 
 
 def points(value: float) -> str:
