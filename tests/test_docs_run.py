@@ -112,6 +112,8 @@ def test_either_a_package_or_docs(small):
     for override in ("package={path: x, docs: y}", "package={}"):
         with pytest.raises(ConfigError, match="package: expected either `path`"):
             small(override)
+    with pytest.raises(ConfigError, match=r"feedback.reviewer.n_mutants: mutants need signatures"):
+        small("feedback.reviewer.n_mutants=4")
     with pytest.raises(ConfigError, match=r"evaluate.answers.sft: expected a name"):
         small("evaluate.answers={sft: x.jsonl}")
 

@@ -7,12 +7,14 @@ import math
 import pytest
 from tiny_models import plain_logprobs, tiny_base
 
+from kohai.catalog import read_package
 from kohai.judge import Case, Criterion
 from kohai.models import reviewer
-from kohai.models.reviewer import Calibration, Reviewer, calibrate, review, review_group
+from kohai.models.reviewer import Calibration, Contrast, Reviewer, calibrate, review, review_group
 from kohai.records import Completion, Execution, Task
 
 DOES_TASK = Criterion("does_task", "Does it do the task?", ("llm",))
+FAILED = Execution("runtime_error", "program")
 TIDY = Criterion("tidy", "Is it tidy?", ("llm",))
 
 
@@ -136,6 +138,75 @@ def test_quoting_the_instruction_does_not_help():
         ],
     )
     assert quoting == pytest.approx([plain] * 3, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    """A package with an enum, and a call that takes a place and a quantity."""
+    folder = tmp_path_factory.mktemp("package") / "depot"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "import enum\n\n\nclass Place(enum.Enum):\n    YARD = 'y'\n    HALL = 'h'\n\n\n"
+        "def move(place: Place, quantity: int) -> None: ...\n"
+    )
+    return read_package(folder)
+
+
+MOVE = "from depot import Place, move\nmove(Place.HALL, 12)"
+
+
+def test_a_contrast_is_the_distance_to_the_best_mutant(catalog, monkeypatch):
+    """Scores by a table: the program -2, its mutants -3 but for one of -2.5: 0.5. A program with nothing to change: 0.
+
+    Chunks of one program give the same as one chunk of all.
+    """
+    contrast = Contrast(catalog, 8)
+    near = contrast.neighbours("Move 12 to the hall.", MOVE)
+    assert "from depot import Place, move\nmove(Place.YARD, 12)" in near
+    assert MOVE not in near
+    assert 2 <= len(near) <= 8
+    table = dict.fromkeys(near, -3.0) | {near[1]: -2.5, MOVE: -2.0, "pass": -4.0}
+    monkeypatch.setattr(reviewer, "review", lambda _base, _plain, pairs: [table[code] for _, code in pairs])
+    pairs = [("Move 12 to the hall.", MOVE), ("Move 12 to the hall.", "pass")]
+    counts = []
+    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, 0.0])
+    monkeypatch.setattr(reviewer, "AT_ONCE", 1)
+    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, 0.0])
+    assert counts == [2, 1, 1]
+    assert contrast.neighbours("Move 12.", MOVE) == Contrast(catalog, 99).neighbours("Move 12.", MOVE)[:8]
+
+
+def test_what_does_nothing_moves_no_contrast(catalog):
+    """Comments, a docstring, an unused text and a branch that never runs leave the same mutants."""
+    contrast = Contrast(catalog, 8)
+    idle = "if False:\n    move(Place.YARD, 3)\n'a text'"
+    stuffed = f'"""Moves."""\nfrom depot import Place, move\n\n{idle}\nmove(Place.HALL, 12)  # 12!\n'
+    assert contrast.neighbours("Move 12 to the hall.", stuffed) == contrast.neighbours("Move 12 to the hall.", MOVE)
+
+
+def test_verdicts_by_contrast(catalog):
+    """The curve reads the contrast, the reward model is kept the score. What did not run is a no, unread."""
+    base = tiny_base()
+    contrast = Contrast(catalog, 4)
+    pairs = [("Move 12 to the hall.", MOVE), ("Say hi", "print('hi')")]
+    scores, contrasts = contrast.of(base, base.model, pairs)
+    assert scores == pytest.approx(review(base, base.model, pairs), abs=1e-4)
+    judge = Reviewer(base, base.model, Calibration(3.0, 0.5, 1.0, 1.0, 1, 1), contrast=contrast)
+    cases = [
+        Case(Task(str(i), pair[0]), Completion(str(i), 0, pair[1], pair[1]), "", execution, [])
+        for i, (pair, execution) in enumerate(
+            [(pairs[0], Execution("ok", "none")), (pairs[0], FAILED), (pairs[1], Execution("timeout", "environment"))]
+        )
+    ]
+    counts = []
+    (first,), (failed,), (last,) = judge.answer([DOES_TASK], cases, counts.append)
+    assert sum(counts) == 3
+    assert (failed.answer, failed.probability, failed.evidence) == ("no", 0.0, "it did not run to its end")
+    for told, verdict in zip(contrasts, (first, last), strict=True):
+        assert verdict.probability == pytest.approx(1 / (1 + math.exp(-3 * told - 0.5)), abs=1e-4)
+        assert f"less that of its best mutant, = {told:.3f} per token" in verdict.evidence
+    kept = [code_scores for _, code_scores in sorted(judge.scores.items())]
+    assert kept == [{pair[1]: pytest.approx(score, abs=1e-4)} for pair, score in zip(pairs, scores, strict=True)]
 
 
 def test_verdicts():

@@ -255,6 +255,11 @@ class ReviewerConfig(TuningConfig):
         0.5,
         description="It abstains where it tells references from mutants worse (area under the curve); 0 = never.",
     )
+    n_mutants: Natural = Field(
+        0,
+        description="Above 0, a program is judged by how far it explains the instruction better than the best of so "
+        "many of its own mutants, each one reading more; 0 = by its own score (docs/judging.md).",
+    )
 
 
 class YesNoConfig(_Section):
@@ -580,6 +585,8 @@ def _conflicts(config: Config) -> Iterator[str]:
     yield from _feedback_conflicts(config.feedback)
     if (config.package.path is None) == (config.package.docs is None):
         yield "package: expected either `path`, a package's folder, or `docs`, a file that names calls"
+    if config.package.docs is not None and config.feedback.reviewer.n_mutants:
+        yield "feedback.reviewer.n_mutants: mutants need signatures, and package.docs has none; set 0"
     if config.rl.reward == "execution" and "runs" not in config.rl.gates:
         yield "rl.gates: without `runs`, rl.reward: execution tells no completion from another"
     if config.prompt.layout == "gorilla" and config.prompt.demonstrations:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from kohai.catalog import Catalog
 from kohai.config import Config
 from kohai.judge import EndpointJudge, Member, Panel
 from kohai.judge.panel import Answerer
@@ -14,7 +15,7 @@ from kohai.judge.reliability import Reliability
 from kohai.ledger import Ledger
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
-from kohai.models.reviewer import Calibration, Reviewer
+from kohai.models.reviewer import Calibration, Contrast, Reviewer
 from kohai.models.yes_no import YesNo
 from kohai.records import from_dict
 from kohai.workspace import Workspace
@@ -106,4 +107,12 @@ def _local(name: str, config: Config, workspace: Workspace, base: Base, model: o
         return YesNo(base, model)
     values = {name: value for name, value in workspace.read_json(CALIBRATION).items() if name != "threshold"}
     calibration = from_dict(Calibration, values, CALIBRATION)
-    return Reviewer(base, model, calibration, config.feedback.reviewer.min_auc)
+    return Reviewer(base, model, calibration, config.feedback.reviewer.min_auc, contrast_of_run(config, workspace))
+
+
+def contrast_of_run(config: Config, workspace: Workspace) -> Contrast | None:
+    """What the reviewer tells in place of a program's own score, where the configuration asks for it."""
+    n = config.feedback.reviewer.n_mutants
+    if n == 0:
+        return None
+    return Contrast(Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8")), n)

@@ -2,23 +2,30 @@
 
 The base, tuned for minutes on the demo references turned round, reads a program and says how well it explains the
 instruction: mean log-probability per token of the instruction. What a program repeats of its instruction is cut first
-(`judge/echo.py`), comments and unused strings with it, since code that quotes the instruction would fool it. A logistic
-curve, fitted on references against their mutants, turns the score into a probability of yes; the threshold is 0.5.
+(`judge/echo.py`), comments and unused strings with it, since code that quotes the instruction would fool it. How likely
+an instruction is hangs on its words more than on the program; so the score may be told less that of the program's own
+mutants: one that is right explains it better than each of its neighbours, and one whose fault is a value, a member or
+a call does not. A logistic curve, fitted on references against their mutants, turns what is told into a probability of
+yes; the threshold is 0.5.
 
 Answers only the criterion `does_task`: whether a program runs, execution and static checks know better.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
-from kohai.judge import Case, Criterion
+from kohai.catalog import Catalog
+from kohai.judge import Case, Criterion, mutants
 from kohai.judge.echo import without_echo
+from kohai.judge.mutants import OPERATORS
 from kohai.judge.reliability import fit, sigmoid
 from kohai.metrics import auc
 from kohai.models import adapters
@@ -28,6 +35,8 @@ from kohai.models.scoring import per_segment, token_scores
 from kohai.models.tuning import answer_ids
 from kohai.records import Verdict
 
+NEIGHBOURS = {name: made for name, made in OPERATORS.items() if name != "duplicate_step"}  # which explains as much
+AT_ONCE = 32  # programs that are read with their mutants
 QUESTION = "Say in one sentence or two what this program was asked to do."
 
 
@@ -61,9 +70,45 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """A program's score less that of the best of its own mutants, at most `n` of them."""
+
+    catalog: Catalog
+    n: int
+
+    def of(
+        self,
+        base: Base,
+        plain: Any,
+        pairs: Sequence[tuple[str, str]],
+        on_done: Callable[[int], None] | None = None,
+    ) -> tuple[list[float], list[float]]:
+        """The scores of (instruction, code) pairs, and the contrasts; 0 for a program that no operator can change."""
+        scores: list[float] = []
+        contrasts: list[float] = []
+        for start in range(0, len(pairs), AT_ONCE):
+            chunk = pairs[start : start + AT_ONCE]
+            near = [[(pair[0], mutant) for mutant in self.neighbours(*pair)] for pair in chunk]
+            asked = list(dict.fromkeys([*chunk, *itertools.chain.from_iterable(near)]))
+            found = dict(zip(asked, review(base, plain, asked), strict=True))
+            for pair, others in zip(chunk, near, strict=True):
+                scores.append(found[pair])
+                contrasts.append(found[pair] - max((found[other] for other in others), default=found[pair]))
+            if on_done is not None:
+                on_done(len(chunk))
+        return scores, contrasts
+
+    def neighbours(self, instruction: str, code: str) -> list[str]:
+        """Mutants of the program as it is read: the same draw whatever its names and its dead parts are."""
+        found = mutants(without_echo(code, instruction), self.catalog, random.Random(0), NEIGHBOURS)
+        return [mutant.code for mutant in found[: self.n]]
+
+
+@dataclass(frozen=True)
 class Reviewer:
     """An answerer for the panel; `model` carries the adapter `reviewer`.
 
+    contrast: what a program is judged by in place of its own score. One that did not run is a no then, and is not read.
     scores: per task, the score of each program that it was asked about; the reward model starts from them.
     """
 
@@ -71,6 +116,7 @@ class Reviewer:
     model: Any
     calibration: Calibration
     min_auc: float = 0.5
+    contrast: Contrast | None = None
     name: str = "reviewer"
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -82,26 +128,39 @@ class Reviewer:
         fresh: bool = False,  # noqa: ARG002 - nothing is remembered
     ) -> list[list[Verdict]]:
         """One verdict per criterion and case; criteria other than `does_task` are unscored."""
+        is_asked = [self.contrast is None or case.execution.ran is not False for case in cases]
+        asked = list(itertools.compress(cases, is_asked))
+        pairs = [(case.task.instruction, case.completion.code) for case in asked]
         with adapters.merged(self.model, self.name) as plain:
-            scores = review(self.base, plain, [(c.task.instruction, c.completion.code) for c in cases], on_done)
-        for case, score in zip(cases, scores, strict=True):
+            if self.contrast is None:
+                scores = told = review(self.base, plain, pairs, on_done)
+            else:
+                scores, told = self.contrast.of(self.base, plain, pairs, on_done)
+        for case, score in zip(asked, scores, strict=True):
             self.scores.setdefault(case.task.id, {})[case.completion.code] = score
-        return [[self._verdict(criterion, score) for criterion in criteria] for score in scores]
+        if on_done is not None:
+            on_done(len(cases) - len(asked))
+        read = iter(told)
+        by_case = [next(read) if was_asked else None for was_asked in is_asked]
+        return [[self._verdict(criterion, score) for criterion in criteria] for score in by_case]
 
     def note(self) -> str:
         """Nothing to tell."""
         return ""
 
-    def _verdict(self, criterion: Criterion, score: float) -> Verdict:
+    def _verdict(self, criterion: Criterion, score: float | None) -> Verdict:
         if criterion.id != "does_task":
             return Verdict(criterion.id, "unscored", self.name, "the reviewer answers only does_task")
         if not self.calibration.tells(self.min_auc):
             auc = "unknown" if self.calibration.auc is None else f"{self.calibration.auc:.2f}"
             reason = f"the reviewer does not tell references from their mutants (area under the curve {auc})"
             return Verdict(criterion.id, "unscored", self.name, reason)
+        if score is None:
+            return Verdict(criterion.id, "no", self.name, "it did not run to its end", 0.0)
         probability = self.calibration.probability(score)
         threshold = "none" if self.calibration.threshold is None else f"{self.calibration.threshold:.3f}"
-        evidence = f"log P(instruction | code) = {score:.3f} per token, threshold {threshold}"
+        less = "" if self.contrast is None else ", less that of its best mutant,"
+        evidence = f"log P(instruction | code){less} = {score:.3f} per token, threshold {threshold}"
         return Verdict(criterion.id, "yes" if probability >= 0.5 else "no", self.name, evidence, round(probability, 6))
 
 

@@ -29,6 +29,7 @@ from kohai.models.judging import (
     RELIABILITY,
     REVIEWER,
     answers_depend_on,
+    contrast_of_run,
     judges_of_run,
     keep_reviews,
 )
@@ -105,8 +106,13 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
                 tracker=tracker,
             )
     model = adapters.load(base, base.model, "reviewer", folder)
+    contrast = contrast_of_run(config, workspace)
     with adapters.merged(model, "reviewer") as plain:
-        calibration = calibrated(config, workspace, lambda pairs: review(base, plain, pairs))
+
+        def told(pairs: Pairs) -> list[float]:
+            return review(base, plain, pairs) if contrast is None else contrast.of(base, plain, pairs)[1]
+
+        calibration = calibrated(config, workspace, told)
     workspace.write_json(CALIBRATION, calibration.as_dict())
     return calibration
 
