@@ -104,6 +104,20 @@ class Contrast:
         return [mutant.code for mutant in found[: self.n]]
 
 
+def tell(
+    base: Base,
+    plain: Any,
+    pairs: Sequence[tuple[str, str]],
+    contrast: Contrast | None,
+    on_done: Callable[[int], None] | None = None,
+) -> tuple[list[float], list[float]]:
+    """The scores of (instruction, code) pairs, and what the curve reads: the contrasts, or without any the scores."""
+    if contrast is not None:
+        return contrast.of(base, plain, pairs, on_done)
+    scores = review(base, plain, pairs, on_done)
+    return scores, scores
+
+
 @dataclass(frozen=True)
 class Reviewer:
     """An answerer for the panel; `model` carries the adapter `reviewer`.
@@ -132,10 +146,7 @@ class Reviewer:
         asked = list(itertools.compress(cases, is_asked))
         pairs = [(case.task.instruction, case.completion.code) for case in asked]
         with adapters.merged(self.model, self.name) as plain:
-            if self.contrast is None:
-                scores = told = review(self.base, plain, pairs, on_done)
-            else:
-                scores, told = self.contrast.of(self.base, plain, pairs, on_done)
+            scores, told = tell(self.base, plain, pairs, self.contrast, on_done)
         for case, score in zip(asked, scores, strict=True):
             self.scores.setdefault(case.task.id, {})[case.completion.code] = score
         if on_done is not None:

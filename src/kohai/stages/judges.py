@@ -33,7 +33,7 @@ from kohai.models.judging import (
     judges_of_run,
     keep_reviews,
 )
-from kohai.models.reviewer import Calibration, calibrate, review, review_group
+from kohai.models.reviewer import Calibration, calibrate, review_group, tell
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
 from kohai.records import Completion, Examined, Task
@@ -108,11 +108,7 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
     model = adapters.load(base, base.model, "reviewer", folder)
     contrast = contrast_of_run(config, workspace)
     with adapters.merged(model, "reviewer") as plain:
-
-        def told(pairs: Pairs) -> list[float]:
-            return review(base, plain, pairs) if contrast is None else contrast.of(base, plain, pairs)[1]
-
-        calibration = calibrated(config, workspace, told)
+        calibration = calibrated(config, workspace, lambda pairs: tell(base, plain, pairs, contrast)[1])
     workspace.write_json(CALIBRATION, calibration.as_dict())
     return calibration
 
