@@ -76,6 +76,25 @@ def test_again_everything_is_done_before(whole):
         assert f"{stage}: done before" in messages
 
 
+def test_more_samples_where_none_passes(whole):
+    """Four completions a task; where none of them ended (there is no other gate), those of six more that did."""
+    groups: dict[str, list[dict]] = {}
+    for line in map(json.loads, (whole / "sample" / "completions.jsonl").read_text(encoding="utf-8").splitlines()):
+        groups.setdefault(line["task_id"], []).append(line)
+    assert len(groups) == 4
+    lacking = [group for group in groups.values() if not any(one["finished"] for one in group[:4])]
+    extra = [one for group in lacking for one in group[4:]]
+    assert all(one["finished"] for one in extra)
+    for group in groups.values():
+        assert [one["index"] for one in group] == list(range(len(group)))
+        assert len(group) == 4 or group in lacking
+    again = json.loads((whole / "sample" / "manifest.json").read_text(encoding="utf-8"))["report"]["again"]
+    assert again == {"tasks": len(lacking), "completions": 6 * len(lacking), "kept": len(extra)}
+    tokens = json.loads((whole / "sample" / "tokens.json").read_text(encoding="utf-8"))
+    told = [(one["task_id"], one["index"]) for group in groups.values() for one in group]
+    assert [(row["task_id"], row["index"]) for row in tokens] == told
+
+
 def test_other_arms_keep_the_answers(whole, tmp_path):
     """A finished run evaluated with other arms decodes only what it has not; with other prompts' limits, all again."""
     run = tmp_path / "run"

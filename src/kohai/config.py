@@ -180,6 +180,16 @@ class SamplingConfig(_Section):
     batch_tokens: Positive = Field(24_000, description="Prompt plus completion tokens decoded together; bounds memory.")
 
 
+class PracticeSamplingConfig(SamplingConfig):
+    """How practice tasks are sampled; `kohai evaluate` draws its best of n in the same way."""
+
+    n_more: Natural = Field(
+        0,
+        description="So many more of each task none of whose completions passes RL's static gates, of which those that "
+        "do are kept: hard tasks get a program to learn from.",
+    )
+
+
 class SandboxConfig(_Section):
     """Where programs run, and the limits of one."""
 
@@ -483,7 +493,7 @@ class Config(_Section):
     model: ModelConfig = ModelConfig()
     sandbox: SandboxConfig = SandboxConfig()
     sft: SftConfig = SftConfig()
-    sample: SamplingConfig = SamplingConfig()
+    sample: PracticeSamplingConfig = PracticeSamplingConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
     rejection_sft: RejectionSftConfig = RejectionSftConfig()

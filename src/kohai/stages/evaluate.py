@@ -52,7 +52,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     settings = {
         "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
         "gates": config.rl.gates,
-        "sample": config.sample.model_dump(mode="json"),
+        "sample": drawn_by(config),
         "sandbox": config.sandbox.model_dump(mode="json"),
         "package": config.package.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
@@ -134,7 +134,7 @@ def answers(
     keys = [task.id for _, task in wanted]
     proof: dict[str, Any] = {
         "adapter": None if folder is None else digest_path(folder),
-        "settings": [config.seed, config.model.model_dump(mode="json"), settings.model_dump(mode="json"), n_samples],
+        "settings": [config.seed, config.model.model_dump(mode="json"), drawn_by(config), n_samples],
         "tasks": keys,
         "prompts": digest_json(list(texts)),
     }
@@ -167,6 +167,11 @@ def answers(
     found = kept(workspace, arm, proof, draw)
     memory.unlink(missing_ok=True)
     return found
+
+
+def drawn_by(config: Config) -> dict[str, Any]:
+    """What of `sample` an arm's answers hang on."""
+    return config.sample.model_dump(mode="json", exclude={"n", "n_more"})
 
 
 def kept(workspace: Workspace, arm: str, proof: dict[str, Any], make: Callable[[], list[Any]]) -> list[Any]:

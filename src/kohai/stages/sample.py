@@ -1,7 +1,14 @@
-"""sample: n completions of each of a round's practice tasks, from the SFT model or the last round's policy."""
+"""sample: n completions of each of a round's practice tasks, from the SFT model or the last round's policy.
+
+Tasks none of whose completions passes RL's static gates may get more: `sample.n_more` are drawn of each, and those that
+pass are kept. What a model learns of a task that it mostly fails is worth more than of one that it mostly does
+(docs/log.md).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +17,17 @@ from kohai.code import extract_code
 from kohai.config import Config
 from kohai.errors import ConfigError
 from kohai.models import adapters
-from kohai.models.base import load_base
-from kohai.models.generate import generate
-from kohai.records import Completion, Prompt
+from kohai.models.base import Base, load_base
+from kohai.models.generate import Sampled, generate
+from kohai.models.rollouts import passes_gates
+from kohai.records import Completion, Prompt, Task
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
-    settings = {
+    settings: dict[str, Any] = {
         "sample": config.sample.model_dump(mode="json"),
         "n_sampled": config.tasks.n_sampled,
         "model": config.model.model_dump(mode="json"),
@@ -26,14 +35,19 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     }
     if config.tasks.n_sampled is None:
         settings["rounds"] = config.rounds
-    return settings, [workspace.path("prepare", "prompts", "practice.jsonl"), workspace.newest_policy]
+    inputs = [workspace.path("prepare", "prompts", "practice.jsonl"), workspace.newest_policy]
+    if config.sample.n_more:
+        settings["gates"] = config.rl.gates
+        inputs.append(workspace.path("prepare", "catalog.json"))
+    return settings, inputs
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """Writes the completions with their tokens and log-probabilities, which RL takes as its first rollouts.
 
     Returns:
-        Counts, mean length, and the share that ended by itself.
+        Counts; of the first n of each task the mean length and the share that ended by itself; and, of the tasks that
+        got more, how many they are and how many of so many completions were kept.
 
     Raises:
         ConfigError: no practice task is left for this round.
@@ -42,21 +56,19 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     model = adapters.load(base, base.model, "policy", workspace.newest_policy)
     prompts = prompts_of_round(config, workspace)
     settings = config.sample
-    memory = workspace.path("sample", "batches.jsonl")
-    with progress.bar("sample", len(prompts), unit="tasks") as bar, adapters.merged(model, "policy") as plain:
-        drawn = generate(
-            base,
-            plain,
-            [base.render(p.text) for p in prompts],
-            n=settings.n,
-            temperature=settings.temperature,
-            max_new_tokens=settings.max_new_tokens,
-            batch_tokens=settings.batch_tokens,
-            seed=config.seed,
-            keys=[p.task_id for p in prompts],
-            on_done=lambda done: bar.advance(done - bar.done),
-            memory=memory,
-        )
+    again: dict[str, int] = {}
+    with adapters.merged(model, "policy") as plain:
+        drawn = draw(config, workspace, base, plain, prompts, settings.n)
+        first = [sampled for group in drawn for sampled in group]
+        if settings.n_more:
+            tasks = {task.id: task for task in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+            passing_of = partial(passing, base, RunChecks.of(workspace), config.rl.gates)
+            lacking = [at for at, group in enumerate(drawn) if not passing_of(tasks[prompts[at].task_id], group)]
+            more = draw(config, workspace, base, plain, [prompts[at] for at in lacking], settings.n_more, "again")
+            kept = [passing_of(tasks[prompts[at].task_id], group) for at, group in zip(lacking, more, strict=True)]
+            for at, group in zip(lacking, kept, strict=True):
+                drawn[at] += group
+            again = {"tasks": len(lacking), "completions": sum(map(len, more)), "kept": sum(map(len, kept))}
     completions, tokens = [], []
     for prompt, group in zip(prompts, drawn, strict=True):
         for index, sampled in enumerate(group):
@@ -75,13 +87,45 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             tokens.append({"task_id": prompt.task_id, "index": index, "ids": sampled.ids, "logprobs": sampled.logprobs})
     workspace.write_json("sample/tokens.json", tokens)
     workspace.write_records("sample/completions.jsonl", completions)
-    memory.unlink()
+    for memory in workspace.path("sample").glob("*batches.jsonl"):
+        memory.unlink()
     return {
         "tasks": len(prompts),
         "completions": len(completions),
-        "tokens_mean": round(sum(c.n_tokens for c in completions) / len(completions), 1),
-        "finished_share": round(sum(c.finished for c in completions) / len(completions), 4),
-    }
+        "tokens_mean": round(sum(len(sampled.ids) for sampled in first) / len(first), 1),
+        "finished_share": round(sum(sampled.finished for sampled in first) / len(first), 4),
+    } | ({"again": again} if again else {})
+
+
+def draw(
+    config: Config, workspace: Workspace, base: Base, plain: Any, prompts: Sequence[Prompt], n: int, which: str = ""
+) -> list[list[Sampled]]:
+    """So many completions a prompt; `which` names the random streams, and what is remembered of a killed run."""
+    settings = config.sample
+    with progress.bar(f"sample {which}".strip(), len(prompts), unit="tasks") as bar:
+        return generate(
+            base,
+            plain,
+            [base.render(p.text) for p in prompts],
+            n=n,
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            batch_tokens=settings.batch_tokens,
+            seed=config.seed,
+            keys=["/".join(filter(None, (which, p.task_id))) for p in prompts],
+            on_done=lambda done: bar.advance(done - bar.done),
+            memory=workspace.path("sample", f"{which}-batches.jsonl".lstrip("-")),
+        )
+
+
+def passing(base: Base, checks: RunChecks, gates: Sequence[str], task: Task, group: Sequence[Sampled]) -> list[Sampled]:
+    """A task's completions that ended and that no static gate stops, each program once."""
+    found: dict[str, Sampled] = {}
+    for sampled in group:
+        code = extract_code(base.decode(sampled.ids))
+        if sampled.finished and passes_gates(checks.check(code, task), gates):
+            found.setdefault(code, sampled)
+    return list(found.values())
 
 
 def prompts_of_round(config: Config, workspace: Workspace) -> list[Prompt]:
