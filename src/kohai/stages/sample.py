@@ -1,8 +1,7 @@
 """sample: n completions of each of a round's practice tasks, from the SFT model or the last round's policy.
 
 Tasks none of whose completions passes RL's static gates may get more: `sample.n_more` are drawn of each, and those that
-pass are kept. What a model learns of a task that it mostly fails is worth more than of one that it mostly does
-(docs/log.md).
+pass are kept, so that RL learns from what the model mostly fails, too (docs/log.md).
 """
 
 from __future__ import annotations
