@@ -28,10 +28,15 @@ _NONE: list[Node] = []  # the children of all leaves
 
 
 @cache
-def _leaf(kind: str, role: str | None, is_named: bool) -> tuple[int, Adds]:
-    """Shape and addition of a leaf; as many as the grammar has kinds and roles."""
+def _kind(kind_id: int, field_id: int | None) -> tuple[str, str | None, bool, bool, int, Adds]:
+    """Names of a kind of node and of its role, and whether it is named; whether a leaf of it is a token, its shape, and
+    what it adds. There are as many as the grammar has kinds and roles.
+    """
+    kind = _LANGUAGE.node_kind_for_id(kind_id) or ""
+    role = _LANGUAGE.field_name_for_id(field_id) if field_id else None
+    is_named = _LANGUAGE.node_kind_is_named(kind_id)
     shape = hash((kind, ()))
-    return shape, ((role, shape),) if is_named else ()
+    return kind, role, is_named, kind != "comment", shape, ((role, shape),) if is_named else ()
 
 
 class Node:
@@ -46,22 +51,18 @@ class Node:
     def __init__(self, cursor: tree_sitter.TreeCursor, first: int) -> None:
         node = cursor.node
         assert node is not None
-        n_children, is_named = node.child_count, node.is_named
-        self.type = kind = node.type
-        self.role = cursor.field_name
+        self.type, self.role, is_named, self.is_token, self.shape, self.adds = _kind(node.kind_id, cursor.field_id)
         self.start, self.end = node.start_byte, node.end_byte
         self.first = self.last = first
-        self.children: list[Node] = [] if n_children else _NONE
-        self.is_token = (not n_children or kind == "string") and kind != "comment"
-        self.adds: Adds
-        if not n_children and (node.is_missing or kind == "ERROR"):
-            self.shape = hash(str(node))  # what is missing or unexpected, which the type does not say
-            self.adds = ((self.role, self.shape),)
-        elif not n_children:
-            self.shape, self.adds = _leaf(kind, self.role, is_named)
-        else:
+        self.children: list[Node] = _NONE
+        if node.child_count:
+            self.children = []
+            self.is_token = self.type == "string"
             self.shape = 0 if is_named else hash(str(node))
             self.adds = ((self.role, 0),) if is_named else ()
+        elif self.type == "ERROR" or (self.start == self.end and node.is_missing):
+            self.shape = hash(str(node))  # what is missing or unexpected, which the type does not say
+            self.adds = ((self.role, self.shape),)
 
     def finish(self, last: int) -> None:
         """To be called, but of leaves, when its children are all finished; `last` is the number of tokens by then."""
