@@ -16,21 +16,19 @@ from kohai.models.base import load_base
 from kohai.workspace import FORMAT, Workspace
 
 PROMPT = "Say hi"
+OF_RUN = {
+    "package": {"path": "some/api"},
+    "tasks": {"folder": "tasks"},
+    "model": {"name": "tiny-random", "device": "cpu", "dtype": "float32"},
+    "prompt": {"system": "Write one program."},
+}
 
 
 @pytest.fixture
 def run(tmp_path):
     """A run whose policy is a random adapter, and its logits for a prompt."""
     folder = tmp_path / "run"
-    config = parse_config(
-        {
-            "run": str(folder),
-            "package": {"path": "some/api"},
-            "tasks": {"folder": "tasks"},
-            "model": {"name": "tiny-random", "device": "cpu", "dtype": "float32"},
-            "prompt": {"system": "Write one program."},
-        }
-    )
+    config = parse_config({"run": str(folder), **OF_RUN})
     workspace = Workspace(folder)
     workspace.write_text("config.yaml", to_yaml(config))
     base = load_base(config.model)
@@ -51,6 +49,28 @@ def run(tmp_path):
         workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
     workspace.write_text("report/report.md", "# run\n\nDoes the code run? Yes.\n\n## Test\n\n| arm | executability |\n")
     return folder, expected
+
+
+def test_a_bias_has_no_place_in_a_merged_model(run, tmp_path):
+    """An adapter's bias where the base has none: refused, with nothing written. The adapter alone is exported."""
+    folder, _ = run
+    base = load_base(parse_config({"run": str(folder), **OF_RUN}).model)
+    settings = peft.LoraConfig(
+        r=2, target_modules=["q_proj"], lora_bias=True, init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    made = peft.get_peft_model(base.model, settings, adapter_name="policy")
+    for name, parameter in made.named_parameters():
+        if "lora_B.policy.bias" in name:
+            parameter.data += 1
+    with torch.no_grad():
+        expected = made(torch.tensor([base.render(PROMPT)])).logits
+    made.save_pretrained(folder / "rl")
+    with pytest.raises(UserError, match=r"rlaif cannot be merged \(.*bias.*\): export it without --merged"):
+        export(folder, tmp_path / "out", merged=True)
+    assert not (tmp_path / "out").exists()
+    to = export(folder, tmp_path / "out")
+    plain = load_base(parse_config({"run": str(folder), **OF_RUN}).model).model
+    torch.testing.assert_close(logits(to, peft.PeftModel.from_pretrained(plain, to)), expected, rtol=1e-4, atol=1e-4)
 
 
 def logits(folder, model):

@@ -36,7 +36,8 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
         as_gguf: Merged, and `model.gguf` beside it.
 
     Raises:
-        UserError: no such arm, its stage has not run, `to` is there, or no GGUF file can be written of such a model.
+        UserError: no such arm, its stage has not run, `to` is there, its adapter cannot be merged, or no GGUF file can
+            be written of such a model.
         DataError: the base or the adapter does not load.
     """
     if arm not in ARMS:
@@ -57,7 +58,12 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
     with writing(to) as folder:
         folder.mkdir()
         if merged:
-            plain = model.merge_and_unload()
+            try:
+                plain = model.merge_and_unload()
+            except RuntimeError as error:  # a bias of its own where the base has none, for one
+                raise UserError(
+                    f"{run}: {arm} cannot be merged ({error}): export it without --merged and --gguf"
+                ) from None
             plain.generation_config.eos_token_id = list(base.stop_ids)
             weights = {name: weight.contiguous() for name, weight in plain.state_dict().items()}
             if head:
