@@ -55,7 +55,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     model = adapters.load(base, base.model, "policy", workspace.newest_policy)
     prompts = prompts_of_round(config, workspace)
     settings = config.sample
-    again: dict[str, int] = {}
+    drawn_again: dict[str, int] = {}
     with adapters.merged(model, "policy") as plain:
         drawn = draw(config, workspace, base, plain, prompts, settings.n)
         first = [sampled for group in drawn for sampled in group]
@@ -63,11 +63,11 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             tasks = {task.id: task for task in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
             passing_of = partial(passing, base, RunChecks.of(workspace), config.rl.gates)
             lacking = [at for at, group in enumerate(drawn) if not passing_of(tasks[prompts[at].task_id], group)]
-            more = draw(config, workspace, base, plain, [prompts[at] for at in lacking], settings.n_more, "again")
+            more = draw(config, workspace, base, plain, [prompts[at] for at in lacking], settings.n_more, again=True)
             kept = [passing_of(tasks[prompts[at].task_id], group) for at, group in zip(lacking, more, strict=True)]
             for at, group in zip(lacking, kept, strict=True):
                 drawn[at] += group
-            again = {"tasks": len(lacking), "completions": sum(map(len, more)), "kept": sum(map(len, kept))}
+            drawn_again = {"tasks": len(lacking), "completions": sum(map(len, more)), "kept": sum(map(len, kept))}
     completions, tokens = [], []
     for prompt, group in zip(prompts, drawn, strict=True):
         for index, sampled in enumerate(group):
@@ -93,15 +93,18 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "completions": len(completions),
         "tokens_mean": round(sum(len(sampled.ids) for sampled in first) / len(first), 1),
         "finished_share": round(sum(sampled.finished for sampled in first) / len(first), 4),
-    } | ({"again": again} if again else {})
+    } | ({"again": drawn_again} if drawn_again else {})
 
 
 def draw(
-    config: Config, workspace: Workspace, base: Base, plain: Any, prompts: Sequence[Prompt], n: int, which: str = ""
+    config: Config, workspace: Workspace, base: Base, plain: Any, prompts: Sequence[Prompt], n: int, again: bool = False
 ) -> list[list[Sampled]]:
-    """So many completions a prompt; `which` names the random streams, and what is remembered of a killed run."""
+    """So many completions a prompt; `again`, by random streams of their own."""
     settings = config.sample
-    with progress.bar(f"sample {which}".strip(), len(prompts), unit="tasks") as bar:
+    label, stream, memory = (
+        ("sample again", "again/", "again-batches.jsonl") if again else ("sample", "", "batches.jsonl")
+    )
+    with progress.bar(label, len(prompts), unit="tasks") as bar:
         return generate(
             base,
             plain,
@@ -111,9 +114,9 @@ def draw(
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
             seed=config.seed,
-            keys=["/".join(filter(None, (which, p.task_id))) for p in prompts],
+            keys=[stream + p.task_id for p in prompts],
             on_done=lambda done: bar.advance(done - bar.done),
-            memory=workspace.path("sample", f"{which}-batches.jsonl".lstrip("-")),
+            memory=workspace.path("sample", memory),
         )
 
 
