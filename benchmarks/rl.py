@@ -131,7 +131,7 @@ def uneven_row() -> Row:
     stops = tuple(range(0, base.model.config.vocab_size, RARE))
     base = replace(base, stop_ids=stops)
     texts = prompts(base)
-    batch = torch.tensor(texts)
+    batch = torch.tensor(texts, device=base.device)
     ours: list[float] = []
     peer: list[float] = []
     for seed in range(STEPS):
@@ -156,7 +156,7 @@ def uneven_row() -> Row:
 
 def count_tokens(rows: torch.Tensor, stops: tuple[int, ...]) -> int:
     """Completion tokens up to each row's first stop token, that one included."""
-    is_stop = torch.isin(rows, torch.tensor(stops))
+    is_stop = torch.isin(rows, torch.tensor(stops, device=rows.device))
     first = torch.where(is_stop.any(1), is_stop.int().argmax(1) + 1, rows.shape[1])
     return int(first.sum())
 
@@ -184,7 +184,8 @@ def products_rows() -> list[Row]:
                 functional.linear(inputs[n, weight.shape[1]], weight)  # forward
                 inputs[n, weight.shape[0]] @ weight  # the gradient of what goes in
 
-    inputs = {(n, size): torch.randn((n, size), dtype=base.dtype) for weight, n in shapes for size in weight.shape}
+    kind = {"dtype": base.dtype, "device": base.device}
+    inputs = {(n, size): torch.randn((n, size), **kind) for weight, n in shapes for size in weight.shape}
     alone = timed(products)
     share = alone / whole
     return [
@@ -219,5 +220,7 @@ def timed(step: Callable[[int], None]) -> float:
     for seed in range(STEPS):
         started = time.perf_counter()
         step(seed)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[1:])

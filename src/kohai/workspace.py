@@ -21,6 +21,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -234,6 +235,8 @@ def run_stage(
         shutil.rmtree(workspace.path(stage))  # half of a stage with other settings or inputs
     workspace.write_json(f"{stage}/progress.json", wanted)
     started = time.monotonic()
+    if (gpu := used_gpu()) is not None:
+        gpu.reset_peak_memory_stats()
     try:
         report = work()
     except Exception as error:
@@ -246,6 +249,8 @@ def run_stage(
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": versions(),
     }
+    if (gpu := used_gpu()) is not None:
+        manifest["peak_gpu_memory_bytes"] = gpu.max_memory_allocated()
     workspace.write_json(f"{stage}/manifest.json", manifest)
     return manifest, False
 
@@ -254,6 +259,12 @@ def peak_memory_bytes() -> int:
     """The largest resident size of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def used_gpu() -> Any:
+    """torch.cuda where this process computes on a GPU, else None; torch is not loaded for it."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
 def versions() -> dict[str, str]:

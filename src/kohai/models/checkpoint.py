@@ -29,7 +29,7 @@ class Checkpoint:
         if not self.path.exists():
             return 0
         try:
-            saved = torch.load(self.path, weights_only=True)
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a damaged file
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise DataError(f"{self.path}: the checkpoint does not load ({reason}); delete it and run again") from None

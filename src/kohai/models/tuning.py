@@ -125,6 +125,7 @@ def tune(
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # with several it would cut a packed row in as many parts
     data = datasets.Dataset.from_list(
         [
             {"input_ids": list(row.prompt), "answers": [list(one) for one in row.answers], "facts": list(row.facts)}

@@ -41,7 +41,7 @@ CURVES = {
     "rl": "rl/metrics.jsonl",
     "probe": "rl/probe.jsonl",
 }
-_COSTS = ("seconds", "peak_memory_bytes")
+_COSTS = ("seconds", "peak_memory_bytes", "peak_gpu_memory_bytes")
 _RESAMPLES = 2000
 Record = TypeVar("Record")
 
@@ -95,9 +95,12 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         "versions": _versions(by_name),
         "reference": {split: found for of_run in reversed(facts) for split, found in of_run["reference"].items()},
         "stages": {},
-        "costs": {name: {key: of_run[key] for key in _COSTS} for name, of_run in by_name.items()},
+        "costs": {
+            name: {key: of_run[key] for key in _COSTS if of_run[key] is not None} for name, of_run in by_name.items()
+        },
         "seconds": sum(of_run["seconds"] or 0.0 for of_run in facts),
         "peak_memory_bytes": max((of_run["peak_memory_bytes"] or 0 for of_run in facts), default=None),
+        "peak_gpu_memory_bytes": max(filter(None, (of_run["peak_gpu_memory_bytes"] for of_run in facts)), default=None),
         "config": {name: of_run["config"] for name, of_run in by_name.items()},
     }
     paired = tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ") | tables.pooled(by_run, 0)
@@ -156,6 +159,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
         "seconds": _total(manifests, "seconds", sum),
         "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
+        "peak_gpu_memory_bytes": _total(manifests, "peak_gpu_memory_bytes", max),
         "config": config,
     }
 
