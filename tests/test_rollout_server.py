@@ -109,7 +109,14 @@ def test_the_request_leaves_nothing_to_the_server(serve, tmp_path):
     server = serve(decoder())
     rollouts.draw(trainer_at(server.url, tmp_path), 0)
     body = next(body for body in server.requests if "prompt" in body)
-    wanted = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}
+    wanted = {
+        "ignore_eos": True,
+        "top_p": 1.0,
+        "top_k": 0,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "presence_penalty": 0.0,
+    }
     assert wanted.items() <= body.items()
     assert (body["logprobs"], body["return_token_ids"], body["n"], body["max_tokens"]) == (0, True, N, LENGTH)
 

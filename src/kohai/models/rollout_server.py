@@ -10,8 +10,8 @@ raw_logprobs`), another mode those after temperature, and its kernels round othe
 step is scored by the policy itself, and what is too far off is refused.
 
 Interfaces: vLLM's documentation (OpenAI-Compatible Server; LoRA Adapters: dynamically serving, in-place reloading;
-Engine Arguments) and its sources of late 2026, to 0.32. Not run against vLLM itself. Leaves out weights other than an
-adapter's, and equal rollouts for equal seeds: each request has a seed, but vLLM keeps to it only with
+Engine Arguments) and its sources of late 2026; run with 0.32.0 on a CPU (tests/test_vllm.py). Leaves out weights other
+than an adapter's, and equal rollouts for equal seeds: each request has a seed, but vLLM keeps to it only with
 VLLM_BATCH_INVARIANT=1.
 """
 
@@ -88,6 +88,7 @@ def draw(
         "max_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "stop_token_ids": list(base.stop_ids),
+        "ignore_eos": True,  # what ends a completion is said above; the base's files may name more
         "logprobs": 0,  # of the drawn token alone
         "return_token_ids": True,
         # Else the base's generation_config.json, where it has one, decides these.
