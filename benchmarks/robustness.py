@@ -1,8 +1,9 @@
 """What wrong preferences do to executability: flipped labels, a judge that likes length; one reward model and five.
 
 Takes a finished run (KOHAI_ROBUSTNESS_RUN, runs/demo), copies what comes before the reward model for each setting to
-runs/robustness/, and runs the rest there; settings that are done are not done again. KOHAI_ROBUSTNESS_RL=0 leaves RL
-out: best of n alone, in a minute a setting, with RL in a quarter of an hour.
+runs/robustness/, and runs the rest there; settings that are done are not done again. Draws each arm's gain over SFT by
+setting, runs/robustness/ARM_METRIC.svg. KOHAI_ROBUSTNESS_RL=0 leaves RL out: best of n alone, a minute a setting; with
+RL it is five to fifteen.
 """
 
 import os
@@ -14,6 +15,8 @@ from kohai.bench import Row
 from kohai.config import Config, load_config
 from kohai.errors import UserError
 from kohai.report import gather
+from kohai.report.charts import Row as Bar
+from kohai.report.charts import alone, interval_chart
 from kohai.workspace import Workspace
 
 RUN = Path(os.environ.get("KOHAI_ROBUSTNESS_RUN", "runs/demo"))
@@ -29,6 +32,7 @@ NOISE = {
 MODELS = {"one": [], "five": ["reward_model.members=5", "reward_model.risk=1"]}
 KEPT = ("prepare", "sft", "judges", "sample", "feedback", "ledger.sqlite", "answers/sft.json")
 METRICS = ("executability", "effect_match")
+ARMS = ["best_of_n", *(["rlaif"] if WITH_RL else [])]
 
 
 def run() -> list[Row]:
@@ -36,16 +40,20 @@ def run() -> list[Row]:
     if Workspace(RUN).manifest("feedback") is None:
         raise UserError(f"{RUN} has no feedback yet: run `make demo`, or name a run in KOHAI_ROBUSTNESS_RUN")
     rows = []
+    bars: dict[tuple[str, str], list[Bar]] = {(arm, metric): [] for arm in ARMS for metric in METRICS}
     for noise, override in NOISE.items():
         for model, more in MODELS.items():
             overrides = [*([override] if override else []), *more]
             name = "-".join([model, *(part.split(".")[-1].replace("=", "-") for part in [override] if part)])
-            rows += measured(f"{noise}, {model}", FOLDER / name, overrides)
+            rows += measured(f"{noise}, {model}", FOLDER / name, overrides, bars)
+    for (arm, metric), found in bars.items():
+        chart = interval_chart(f"{arm} less SFT, {metric}, in points", found, differences=True)
+        (FOLDER / f"{arm}_{metric}.svg").write_text(alone(chart), encoding="utf-8")
     return rows
 
 
-def measured(title: str, folder: Path, overrides: list[str]) -> list[Row]:
-    """One setting's rows."""
+def measured(title: str, folder: Path, overrides: list[str], bars: dict[tuple[str, str], list[Bar]]) -> list[Row]:
+    """One setting's rows; its differences from SFT go to `bars`."""
     if not folder.exists():
         folder.mkdir(parents=True)
         for part in KEPT:
@@ -55,8 +63,7 @@ def measured(title: str, folder: Path, overrides: list[str]) -> list[Row]:
                 shutil.copytree(RUN / part, place)
             elif (RUN / part).exists():
                 shutil.copyfile(RUN / part, place)
-    arms = ["sft", "best_of_n", *(["rlaif"] if WITH_RL else [])]
-    fixed = [f"run={folder}", f"evaluate.arms={arms}", "reward_model.n_hacked=0"]
+    fixed = [f"run={folder}", f"evaluate.arms={['sft', *ARMS]}", "reward_model.n_hacked=0"]
     config: Config = load_config(RUN / "config.yaml", [*fixed, *overrides])
     stages = ["reward_model", *(["rl"] if WITH_RL else []), "evaluate", "report"]
     pipeline.run(config, stages)
@@ -66,11 +73,12 @@ def measured(title: str, folder: Path, overrides: list[str]) -> list[Row]:
     accuracy = report["stages"]["reward_model"]["pair_accuracy"]
     if accuracy is not None:
         rows.append(Row(f"{title}: held-out pairs in order, n = {accuracy['n']}", "share", value=accuracy["value"]))
-    for arm in arms[1:]:
-        for metric in METRICS:
-            found = report["arms"][arm][split].get(metric)
-            if found is not None:
-                told = f"[{found['low']:.3f}, {found['high']:.3f}], n = {found['n']}"
-                ours, peer = found["value"], report["arms"]["sft"][split][metric]["value"]
-                rows.append(Row(f"{title}: {arm} {metric} {told}", "share (peer: sft)", ours=ours, peer=peer))
+    for (arm, metric), drawn in bars.items():
+        gap = report["paired"].get(f"{arm}-sft", {}).get(split, {}).get(metric)
+        if gap is not None:
+            told = f"less SFT [{gap['low']:+.3f}, {gap['high']:+.3f}], n = {gap['n']}"
+            rows.append(Row(f"{title}: {arm} {metric} {told}", "share", value=gap["difference"]))
+            drawn.append(
+                Bar(title, gap["difference"], gap["low"], gap["high"], "accent" if "five" in title else "series")
+            )
     return rows
