@@ -67,7 +67,7 @@ def measured(title: str, folder: Path, overrides: list[str], bars: dict[tuple[st
     config: Config = load_config(RUN / "config.yaml", [*fixed, *overrides])
     stages = ["reward_model", *(["rl"] if WITH_RL else []), "evaluate", "report"]
     pipeline.run(config, stages)
-    report = gather.gather(Workspace(folder))
+    report = gather(Workspace(folder))
     split = Path(config.tasks.test[0]).stem
     rows = []
     accuracy = report["stages"]["reward_model"]["pair_accuracy"]
