@@ -44,7 +44,7 @@ def run() -> list[Row]:
     for noise, override in NOISE.items():
         for model, more in MODELS.items():
             overrides = [*([override] if override else []), *more]
-            name = "-".join([model, *(part.split(".")[-1].replace("=", "-") for part in [override] if part)])
+            name = "-".join([model, *(part.partition(".")[2].replace("=", "-") for part in [override] if part)])
             rows += measured(f"{noise}, {model}", FOLDER / name, overrides, bars)
     for (arm, metric), found in bars.items():
         chart = interval_chart(f"{arm} less SFT, {metric}, in points", found, differences=True)

@@ -16,6 +16,7 @@ from chat_server import chat
 from rollout_decoder import Decoder
 from safetensors.torch import load_file
 
+from kohai.bench import load
 from kohai.config import ModelConfig
 from kohai.models.base import load_base
 from kohai.pipeline import STAGES
@@ -433,3 +434,22 @@ def test_averaged_members(whole, tmp_path):
     scores = [json.loads((run / "reward_model" / "scores.json").read_text()) for run in runs.values()]
     assert scores[0].keys() == scores[1].keys()
     assert scores[0] != scores[1]
+
+
+def test_the_robustness_benchmark(whole, tmp_path, monkeypatch):
+    """One setting of it on this run: a row an arm and metric, a chart of each, and done once."""
+    benchmark = load(ROOT / "benchmarks" / "robustness.py", "kohai_bench_robustness")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(benchmark, "RUN", whole)
+    monkeypatch.setattr(benchmark, "FOLDER", tmp_path / "robustness")
+    monkeypatch.setattr(benchmark, "NOISE", {"40 % flipped": "reward_model.flipped=0.4"})
+    monkeypatch.setattr(benchmark, "MODELS", {"two": ["reward_model.members=2", "reward_model.risk=1"]})
+    rows = benchmark.run()
+    arms = ["best_of_n", "rlaif"]
+    pairs = [f"40 % flipped, two: {arm} {metric}" for arm in arms for metric in ("executability", "effect_match")]
+    assert [row.name.partition(" less SFT")[0] for row in rows if "less SFT" in row.name] == pairs
+    folder = tmp_path / "robustness"
+    assert len(list(folder.glob("*.svg"))) == 4
+    manifest = (folder / "two-flipped-0.4" / "rl" / "manifest.json").read_text(encoding="utf-8")
+    assert [row.value for row in benchmark.run()] == [row.value for row in rows]
+    assert (folder / "two-flipped-0.4" / "rl" / "manifest.json").read_text(encoding="utf-8") == manifest
