@@ -219,6 +219,22 @@ def test_costs(workspace):
     assert found["costs"]["sft"] == {"seconds": 300.5, "peak_memory_bytes": 3 * 2**30}
 
 
+def test_a_gpus_memory(workspace):
+    """It is told, and has a column, where a stage used one: of the stages the largest, 5 GiB."""
+    without = report.gather(workspace)
+    assert without["peak_gpu_memory_bytes"] is None
+    assert "of the GPU" not in render(without)
+    for stage, peak in (("sft", 5 * 2**30), ("evaluate", 2**30)):
+        told = manifest(stage, 1.0, 100, {"n": 3}) | {"peak_gpu_memory_bytes": peak}
+        workspace.write_json(f"{stage}/manifest.json", told)
+    found = report.gather(workspace)
+    assert found["peak_gpu_memory_bytes"] == 5 * 2**30
+    assert found["costs"]["evaluate"]["peak_gpu_memory_bytes"] == 2**30
+    assert "peak_gpu_memory_bytes" not in found["costs"]["prepare"]
+    assert "of the GPU" in render(found)
+    assert "5.00 GiB" in render(found)
+
+
 def test_feedback_counts_unscored(workspace):
     """Unscored verdicts are counted beside yes and no; the mean is over scored completions only."""
     found = report.gather(workspace)["feedback"]
