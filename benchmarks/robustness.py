@@ -9,6 +9,7 @@ RL it is five to fifteen.
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from kohai import pipeline
 from kohai.bench import Row
@@ -17,6 +18,7 @@ from kohai.errors import UserError
 from kohai.report import gather
 from kohai.report.charts import Row as Bar
 from kohai.report.charts import alone, interval_chart
+from kohai.report.page import splits
 from kohai.workspace import Workspace
 
 RUN = Path(os.environ.get("KOHAI_ROBUSTNESS_RUN", "runs/demo"))
@@ -39,21 +41,19 @@ def run() -> list[Row]:
     """By setting and model: each arm's metrics on the first test split, and the pairs that the model has in order."""
     if Workspace(RUN).manifest("feedback") is None:
         raise UserError(f"{RUN} has no feedback yet: run `make demo`, or name a run in KOHAI_ROBUSTNESS_RUN")
-    rows = []
-    bars: dict[tuple[str, str], list[Bar]] = {(arm, metric): [] for arm in ARMS for metric in METRICS}
+    reports = {}
     for noise, override in NOISE.items():
+        setting = override.partition(".")[2].replace("=", "-")
         for model, more in MODELS.items():
             overrides = [*([override] if override else []), *more]
-            name = "-".join([model, *(part.partition(".")[2].replace("=", "-") for part in [override] if part)])
-            rows += measured(f"{noise}, {model}", FOLDER / name, overrides, bars)
-    for (arm, metric), found in bars.items():
-        chart = interval_chart(f"{arm} less SFT, {metric}, in points", found, differences=True)
-        (FOLDER / f"{arm}_{metric}.svg").write_text(alone(chart), encoding="utf-8")
-    return rows
+            folder = FOLDER / (f"{model}-{setting}" if setting else model)
+            reports[f"{noise}, {model}"] = finished(folder, overrides)
+    draw(reports)
+    return [row for title, report in reports.items() for row in rows_of(title, report)]
 
 
-def measured(title: str, folder: Path, overrides: list[str], bars: dict[tuple[str, str], list[Bar]]) -> list[Row]:
-    """One setting's rows; its differences from SFT go to `bars`."""
+def finished(folder: Path, overrides: list[str]) -> dict[str, Any]:
+    """One setting's report."""
     if not folder.exists():
         folder.mkdir(parents=True)
         for part in KEPT:
@@ -67,18 +67,37 @@ def measured(title: str, folder: Path, overrides: list[str], bars: dict[tuple[st
     config: Config = load_config(RUN / "config.yaml", [*fixed, *overrides])
     stages = ["reward_model", *(["rl"] if WITH_RL else []), "evaluate", "report"]
     pipeline.run(config, stages)
-    report = gather(Workspace(folder))
-    split = Path(config.tasks.test[0]).stem
+    return gather(Workspace(folder))
+
+
+def rows_of(title: str, report: dict[str, Any]) -> list[Row]:
+    """How many pairs its reward model has in order, and each arm's difference from SFT."""
     rows = []
     accuracy = report["stages"]["reward_model"]["pair_accuracy"]
     if accuracy is not None:
         rows.append(Row(f"{title}: held-out pairs in order, n = {accuracy['n']}", "share", value=accuracy["value"]))
-    for (arm, metric), drawn in bars.items():
-        gap = report["paired"].get(f"{arm}-sft", {}).get(split, {}).get(metric)
-        if gap is not None:
-            told = f"less SFT [{gap['low']:+.3f}, {gap['high']:+.3f}], n = {gap['n']}"
-            rows.append(Row(f"{title}: {arm} {metric} {told}", "share", value=gap["difference"]))
-            drawn.append(
-                Bar(title, gap["difference"], gap["low"], gap["high"], "accent" if "five" in title else "series")
-            )
+    for arm in ARMS:
+        for metric in METRICS:
+            if (gap := gain(report, arm, metric)) is not None:
+                told = f"less SFT [{gap['low']:+.3f}, {gap['high']:+.3f}], n = {gap['n']}"
+                rows.append(Row(f"{title}: {arm} {metric} {told}", "share", value=gap["difference"]))
     return rows
+
+
+def draw(reports: dict[str, dict[str, Any]]) -> None:
+    """A chart an arm and metric: the differences from SFT, by setting."""
+    for arm in ARMS:
+        for metric in METRICS:
+            bars = [
+                Bar(title, gap["difference"], gap["low"], gap["high"])
+                for title, report in reports.items()
+                if (gap := gain(report, arm, metric)) is not None
+            ]
+            chart = interval_chart(f"{arm} less SFT, {metric}, in points", bars, differences=True)
+            Workspace(FOLDER).write_text(f"{arm}_{metric}.svg", alone(chart))
+
+
+def gain(report: dict[str, Any], arm: str, metric: str) -> dict[str, Any] | None:
+    """The arm's difference from SFT on the first test split; None where nothing was scored."""
+    found: dict[str, Any] | None = report["paired"].get(f"{arm}-sft", {}).get(splits(report)[0], {}).get(metric)
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, tiny_base
+from tiny_models import ARCHITECTURES, move, tiny_base
 
 from kohai.config import LoraConfig, RlConfig
 from kohai.models import adapters
@@ -72,10 +72,7 @@ def test_the_loss_and_its_gradient(estimator):
         torch.manual_seed(0)
         model = adapters.add(base, base.model, "policy", LoraConfig(r=4, alpha=8.0))
         weights = adapters.parameters(model, "policy")
-        with torch.no_grad():
-            for number, weight in enumerate(weights):
-                generator = torch.Generator().manual_seed(number)
-                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.05)
+        move(model, 0, 0.05)
         model.to(base.device)
         adapters.activate(model, "policy", trainable=True)
         head = ValueHead(32, 0).to(base.device)

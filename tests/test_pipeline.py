@@ -25,7 +25,7 @@ from kohai.workspace import digest_path
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "kohai"]
-SMOKE = ["configs/smoke.yaml", *("--set=model.threads=1", "--set=model.dtype=float32", "--set=model.device=cpu")]
+SMOKE = ["configs/smoke.yaml", "--set=model.threads=1", "--set=model.dtype=float32", "--set=model.device=cpu"]
 ARTIFACTS = (
     "sft/adapter", "sample/completions.jsonl", "reward_model/adapter", "rejection_sft/adapter",
     "dpo/adapter", "rl_execution/policy", "rl/policy",

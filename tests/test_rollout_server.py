@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rollout_decoder import Decoder
-from tiny_models import tiny_base
+from tiny_models import move, tiny_base
 
 from kohai.config import Config, LoraConfig, RlConfig, parse_config
 from kohai.errors import EndpointError
@@ -37,13 +37,6 @@ def trainer_at(url, folder, **server):
         prompts={task: f"Say {task * 3}" for task in TASKS}, tasks={t: SimpleNamespace(reference=None) for t in TASKS},
         sampled=[],
     )  # fmt: skip
-
-
-def move(model, seed):
-    """Gives the policy other weights."""
-    generator = torch.Generator().manual_seed(seed)
-    for weight in adapters.parameters(model, "policy"):
-        weight.data.normal_(0.0, 0.2, generator=generator)
 
 
 def drawn_by_kohai(trainer, step):

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import torch
 import transformers
-from tiny_models import tiny_base
+from tiny_models import move, tiny_base
 
 from kohai.config import LoraConfig, SamplingConfig, ServerConfig
 from kohai.models import adapters, rollout_server
@@ -79,6 +79,7 @@ def served(folder: Path, *flags: str) -> Iterator[str]:
             while time.monotonic() < end and not answers(url):
                 assert child.poll() is None, (folder.parent / "vllm.log").read_text(encoding="utf-8")[-4000:]
                 time.sleep(1)
+            assert answers(url), "no answer in ten minutes"
             yield url
         finally:
             os.killpg(child.pid, signal.SIGTERM)
@@ -101,11 +102,11 @@ def test_rollouts(base, folder, tmp_path, monkeypatch):
     model = adapters.add(base, base.model, "policy", LoraConfig(r=4))
     with served(folder, "--enable-lora", "--max-lora-rank", "16", "--logprobs-mode", "raw_logprobs") as url:
         server = ServerConfig(base_url=url, timeout_seconds=300)
-        move(model, 1)
+        move(model, 1, 0.1)
         first, gap = rollout_server.draw(base, model, server, SAMPLING, PROMPTS, 1, ["a", "b", "c"], place)
         assert gap < 0.05
         assert distance(model, first) < 0.05
-        move(model, 2)
+        move(model, 2, 0.1)
         assert distance(model, first) > 0.5
         adapters.save(model, "policy", place / "kohai-left")  # as a killed run leaves it
         post(url, "load_lora_adapter", {"lora_name": "kohai-left", "lora_path": str(place / "kohai-left")})
@@ -143,13 +144,6 @@ def post(url: str, path: str, body: dict) -> httpx2.Response:
 
 def names(url: str) -> list[str]:
     return [one["id"] for one in httpx2.get(f"{url}/models", headers=HEADERS).json()["data"]]
-
-
-def move(model, seed: int) -> None:
-    """Gives the policy other weights."""
-    generator = torch.Generator().manual_seed(seed)
-    for weight in adapters.parameters(model, "policy"):
-        weight.data.normal_(0.0, 0.1, generator=generator)
 
 
 @torch.no_grad()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 import transformers
 
 from kohai.config import ModelConfig
+from kohai.models import adapters
 from kohai.models.base import Base, load_base
 
 ARCHITECTURES = ("llama", "gpt2", "qwen2", "qwen3")
@@ -54,6 +56,13 @@ _SHAPE = _QUIET | {
     "initializer_range": 0.3,
 }
 _MODELS = {"llama": _llama, "gpt2": _gpt2, "qwen2": _qwen2, "qwen3": _qwen3}
+
+
+def move(model: Any, seed: int, size: float = 0.2) -> None:
+    """Gives the adapter `policy` other weights, normal with this deviation, wherever they lie."""
+    generator = torch.Generator().manual_seed(seed)
+    for weight in adapters.parameters(model, "policy"):
+        weight.data.copy_(torch.randn(weight.shape, generator=generator) * size)
 
 
 def plain_logits(base: Base, ids: Sequence[int]) -> torch.Tensor:
