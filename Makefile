@@ -9,6 +9,7 @@
 # make clean   removes the environment and what tools cached; runs and fetched models stay
 #
 # APIBENCH_SET=...  of make apibench: settings, such as --set model.name=Qwen/Qwen2.5-Coder-0.5B-Instruct
+# OFFLINE=1         of make apibench: fetch none of its files, take what lies in data/apibench
 # PYTHON=...        another interpreter (3.11 or newer)
 # TORCH_INDEX=...   an index with another build of torch, for example one for CPUs only
 # VENV=...          another place for the environment
@@ -28,11 +29,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: environment
 	$(BIN)/kohai run configs/demo.yaml
 
-APIBENCH := data/apibench
 apibench: environment
 	$(BIN)/kohai image build hub
-	$(BIN)/kohai data apibench --from $(APIBENCH) --download > /dev/null
-	$(BIN)/kohai data apibench --from $(APIBENCH) --to $(APIBENCH)/tasks --image hub
+	$(if $(OFFLINE),,$(BIN)/kohai data apibench --download > /dev/null)
+	$(BIN)/kohai data apibench --to data/apibench/tasks --image hub
 	for docs in retrieved oracle none; do \
 	  $(BIN)/kohai run configs/apibench.yaml --set prompt.docs=$$docs --set run=runs/apibench-$$docs \
 	    $(APIBENCH_SET) || exit 1; done

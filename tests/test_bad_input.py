@@ -144,6 +144,18 @@ def test_package_without_python(small):
     small.refused(DataError, r"greetings: no Python package .*; check package\.path")
 
 
+def test_files_that_late_stages_read(small):
+    """All of them in one message, before the first stage begins."""
+    missing = ["feedback.labels=labels.jsonl", "evaluate.answers={elsewhere: answers.jsonl}"]
+    with pytest.raises(ConfigError) as error:
+        pipeline.run(small.config(*missing))
+    assert str(error.value).splitlines() == [
+        "feedback.labels: labels.jsonl does not exist",
+        "evaluate.answers.elsewhere: answers.jsonl does not exist",
+    ]
+    assert not (small.folder / "run" / "prepare").exists()
+
+
 def test_task_file_that_is_not_there(small):
     """The path, and where it comes from."""
     (small.folder / "dev.jsonl").unlink()

@@ -16,7 +16,7 @@ from typing import Any
 
 from kohai import progress, report
 from kohai.config import Config, to_yaml
-from kohai.errors import UserError
+from kohai.errors import ConfigError, UserError
 from kohai.workspace import ROUNDED, Workspace, run_stage
 
 STAGES = (
@@ -79,6 +79,8 @@ def follow(config: Config, workspace: Workspace) -> None:
 def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> dict[str, Any]:
     """Does the stages; see `run`."""
     reports: dict[str, Any] = {}
+    if stages is None:
+        check_files(config)
     with workspace.lock():
         workspace.write_text("config.yaml", to_yaml(config))
         for name, number in planned(config, stages):
@@ -101,6 +103,24 @@ def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> 
             reports[folder] = manifest["report"]
             progress.say(f"{folder}: {'done before' if skipped else 'done'} ({manifest['seconds']:.0f} s)")
     return reports
+
+
+def check_files(config: Config) -> None:
+    """Hours before a stage reads them: the user's files are there. What `prepare` reads it tells of by itself.
+
+    Raises:
+        ConfigError: they are not; all of them, one a line.
+    """
+    named: dict[str, Path | None] = {
+        "sandbox.catalogue": config.sandbox.catalogue,
+        "sft.start_from": config.sft.start_from,
+        "feedback.rubric": config.feedback.rubric,
+        "feedback.labels": config.feedback.labels,
+        **{f"evaluate.answers.{name}": path for name, path in config.evaluate.answers.items()},
+    }
+    missing = [name for name, path in named.items() if path is not None and not path.exists()]
+    if missing:
+        raise ConfigError("\n".join(f"{name}: {named[name]} does not exist" for name in missing))
 
 
 def call_all(name: str, number: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
