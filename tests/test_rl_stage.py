@@ -251,6 +251,7 @@ def test_execution_alone_as_reward():
     base = tiny_base()
     drawn = drawn_of("one", 3)
     drawn.executions = [Execution("ok", "none"), Execution("ok", "none"), Execution("runtime_error", "program")]
+    drawn.rewards = [3.0, -1.0, 5.0]  # of a sampled completion the reward model's stage knows them
     trainer = SimpleNamespace(
         config=SimpleNamespace(rl=RlConfig(reward="execution", gates=("runs",), gate_floor=-2.0)),
         base=base, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []), verifiers={},

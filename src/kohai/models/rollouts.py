@@ -223,7 +223,8 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
     verdicts_of = []
     for one, codes in zip(drawn, codes_of, strict=True):
         verdicts_of.append([trainer.checks.check(code, trainer.tasks[one.task_id]) for code in codes])
-    if settings.reward == "reward_model":
+    by_execution = settings.reward == "execution"
+    if not by_execution:
         read(trainer, drawn, codes_of, verdicts_of)
     if "runs" in settings.gates or "runs" in trainer.verifiers:
         run(trainer, drawn, codes_of)
@@ -232,7 +233,8 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
                 found.append(answer_runs(execution))
     results, allowed = [], []
     for one, verdicts in zip(drawn, verdicts_of, strict=True):
-        values = one.rewards or [0.0] * len(verdicts)  # by execution alone: the gates, of which `runs` is one, tell it
+        # By execution alone the gates, of which `runs` is one, tell them apart; what the reward model said is not asked.
+        values = [0.0] * len(verdicts) if by_execution or one.rewards is None else one.rewards
         values = [value + verified(found, trainer.verifiers) for value, found in zip(values, verdicts, strict=True)]
         passes = [
             passes_gates(found, settings.gates) if done else False
