@@ -57,7 +57,8 @@ def test_values_that_contradict_one_another():
         "escalate_to": "senior",
     }
     prompt = {"layout": "gorilla", "demonstrations": 1}
-    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}, "prompt": prompt}
+    rl = {"kl_coef": 0, "kl_target": 5.0}
+    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}, "prompt": prompt, "rl": rl}
     with pytest.raises(ConfigError) as error:
         parse_config(bad)
     for words in (
@@ -67,9 +68,13 @@ def test_values_that_contradict_one_another():
         "feedback.endpoints.llm: that name has a meaning of its own",
         "feedback.endpoints.dear.price: needed where its budget has a cost",
         "prompt.demonstrations: Gorilla's layout has no place for any",
+        "rl.kl_coef: 0 stays 0 however far the KL is from rl.kl_target",
     ):
         assert words in str(error.value)
     assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)
+    feedback = {"endpoints": {"senior": endpoint}, "escalate_to": "senior"}
+    with pytest.raises(ConfigError, match=r"feedback\.escalate_to: it is asked where judges differ, and there is one"):
+        parse_config(GOOD | {"feedback": feedback})
 
 
 def test_every_check_can_be_a_gate():

@@ -8,6 +8,7 @@ import torch
 from tiny_models import plain_logprobs, tiny_base
 
 from kohai.config import LoraConfig, TuningConfig
+from kohai.errors import TrainingError
 from kohai.models import adapters
 from kohai.models.losses import direct_preference
 from kohai.models.packing import pack
@@ -56,3 +57,15 @@ def test_it_learns(tmp_path):
     with adapters.merged(model, "dpo") as plain:
         after = [a - b for a, b in (sums(base, plain, row) for row in rows)]
     assert all(new > old + 1 for new, old in zip(after, margins, strict=True))
+
+
+def test_a_loss_that_is_no_number_stops_it(tmp_path):
+    """Where the trainer by itself would log another number, and save weights that are none."""
+    base = tiny_base()
+    with Tracker(tmp_path, "dpo", ()) as tracker, pytest.raises(TrainingError, match="not a number at update 1; lower"):
+        tune(
+            base, ROWS, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker,
+            settings=TuningConfig(lora=LoraConfig(r=4), epochs=2, batch_size=2),
+            loss=lambda *given: dpo.loss(0.5, *given) * float("nan"),
+        )  # fmt: skip
+    assert not (tmp_path / "adapter").exists()

@@ -17,10 +17,12 @@ from rollout_decoder import Decoder
 from safetensors.torch import load_file
 
 from kohai.bench import load
-from kohai.config import ModelConfig
+from kohai.config import ModelConfig, load_config
 from kohai.models.base import load_base
+from kohai.models.rl import start
 from kohai.pipeline import STAGES
-from kohai.workspace import digest_path
+from kohai.records import Task
+from kohai.workspace import Workspace, digest_path
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,13 @@ def test_every_stage_leaves_its_proof(whole):
     for splits in report["arms"].values():
         assert {split: found["executability"]["n"] for split, found in splits.items()} == {"test": 4, "test_unseen": 2}
     assert "https://" not in (whole / "report" / "index.html").read_text(encoding="utf-8").replace("www.w3.org", "")
+
+
+def test_rl_practises_on_practice_tasks_alone(whole):
+    """Not on the probe set, which watches it, even where its tasks have no reference."""
+    config = load_config(ROOT / "configs" / "smoke.yaml", [f"run={whole}", "model.device=cpu"])
+    trainer = start(config, Workspace(whole))
+    assert set(trainer.tasks) == {t.id for t in Workspace(whole).read_records(Task, "prepare/tasks/practice.jsonl")}
 
 
 def test_again_everything_is_done_before(whole):
@@ -362,16 +371,23 @@ def kohai_messages(*arguments: str) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_two_processes_train_as_one(whole, tmp_path):
-    """Torchrun with two processes (gloo): the curves and the policy are those of one, but for the order of sums."""
-    run = tmp_path / "run"
-    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl"))
+def test_two_processes_train_as_one(tmp_path):
+    """Torchrun with two processes (gloo), from nothing: curves and policy are those of one, but for the order of sums.
+
+    Epochs enough that a row is another process's than at first, at rates at which what it was worth then shows.
+    """
+    settings = ["rl.epochs=7", "rl.minibatch_tasks=2", "rl.tasks_per_step=4", "rl.row_tokens=1", "rl.ptx_coef=0"]
+    settings += ["rl.steps=2", "rl.learning_rate=0.01", "rl.value_learning_rate=0.05", "evaluate.arms=[sft, rlaif]"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    run, whole = tmp_path / "run", tmp_path / "whole"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "kohai", "rl", *SMOKE, "--set", f"run={run}"]
+    command += ["-m", "kohai", "run", *SMOKE, "--set", f"run={run}", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("rl: done (") == 1
-    assert json.loads(done.stdout)["steps"] == 4
+    for stage in ("sft", "judges", "rl", "evaluate"):
+        assert done.stderr.count(f"{stage}: done (") == 1
+    shutil.copytree(run, whole, ignore=shutil.ignore_patterns("rl"))
+    assert "rl: done (" in finished(whole, "rl", *words)
     for name in ("rl/metrics.jsonl", "rl/probe.jsonl"):
         together, alone = (
             [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]

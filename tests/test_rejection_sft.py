@@ -1,14 +1,16 @@
 """Which completions rejection sampling learns from."""
 
 from kohai.records import Execution, Feedback, Verdict
-from kohai.stages.rejection_sft import best_completions
+from kohai.stages.rejection_sft import best_completions, passing
 
 OK = Execution("ok", "none")
 FAILED = Execution("wrong_type", "program")
 
 
 def chosen(*feedback):
-    return {task_id: item.index for task_id, item in best_completions(feedback, ["covers", "runs"]).items()}
+    """By the checks that each item has, whatever the rubric asks."""
+    allowed = passing(feedback, lambda item: item.verdicts, ["covers", "runs"])
+    return {task_id: item.index for task_id, item in best_completions(allowed).items()}
 
 
 def test_the_best_that_ran():

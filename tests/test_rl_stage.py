@@ -140,6 +140,9 @@ def test_a_program_passes_the_gates_only_if_it_ran():
     assert rollouts.score(trainer, [drawn])[1] == passes
     trainer.config.rl = STEP.model_copy(update={"gates": ("api_exists",)})
     assert rollouts.score(trainer, [drawn])[1] == [[True, True, True, False, False]]
+    trainer.verifiers = {"runs": Verifier(1.0)}  # what failed is worth less, what the environment stopped is not known
+    rewards, passes = rollouts.score(trainer, [drawn])
+    assert (rewards[0][:2], passes) == ([2.0, 1.0], [[True, True, None, False, False]])
 
 
 @pytest.mark.parametrize("row_tokens", [512, 4])
@@ -307,6 +310,8 @@ def test_verifiers_are_corrected_for_their_errors():
     unscored = Verdict("parses", "unscored", "static")
     assert verified([yes, unscored], found) == pytest.approx(3 * 1.5)
     assert verified([unscored], found) == 0.0
+    useless = {"api_exists": Verifier(5.0, 0.5, 0.45)}  # has no part: neither its word nor its weight
+    assert verified([yes, Verdict("api_exists", "yes", "static")], found | useless) == pytest.approx(3 * 1.5)
 
 
 def test_verifiers_add_to_the_reward():
@@ -365,3 +370,28 @@ def test_a_watched_number_brakes(monkeypatch, tmp_path, answer, steps, weight):
     report = rl.train(config, Workspace(tmp_path), "rl")
     assert (report["steps"], saved, report["best_step"]) == (steps, [weight], 0)
     assert report["alarm"] == "alarm: kl is 4 at step 2, outside 0 to 3"
+
+
+def test_weights_beyond_a_bound_are_not_the_best(monkeypatch, tmp_path):
+    """As many probe tasks run after step 2 as after step 1, but its KL rang: back to step 1's weights, as it says."""
+    config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": "roll_back", "watched": {"kl": [0, 3]}})
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    saved = []
+
+    def update(*given):
+        with torch.no_grad():
+            parameter.add_(1)
+        return {"kl": float((given[-1] + 1) ** 2)}
+
+    def probe(_trainer, step, probes):
+        probes[str(step)] = line(step, "1111" if step else "1100", float(step))
+
+    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
+    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
+    monkeypatch.setattr(rl, "update", update)
+    monkeypatch.setattr(rl, "probe", probe)
+    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
+    monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
+    report = rl.train(config, Workspace(tmp_path), "rl")
+    assert (report["steps"], saved, report["best_step"]) == (2, [1.0], 1)

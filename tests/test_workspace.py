@@ -3,6 +3,7 @@
 import errno
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from kohai.config import load_config
 from kohai.errors import InternalError, WorkspaceError
 from kohai.records import Completion
+from kohai.sandbox import of_run
+from kohai.stages import prepare
+from kohai.tasks import load_tasks
 from kohai.workspace import FORMAT, Workspace, digest_json, digest_path, run_stage, writing
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -284,3 +291,30 @@ def test_rounds(tmp_path):
     assert workspace.of_round(3).newest_policy == tmp_path / "rl_2" / "policy"
     with pytest.raises(WorkspaceError, match=r"rl_2/policy.json is not there yet; `kohai rl CONFIG`"):
         second.read_json("rl/policy.json")
+
+
+def test_what_outcomes_depend_on(tmp_path):
+    """A fixture, the package's code, the database's name: a stage that runs programs is done again for each."""
+    shutil.copytree(ROOT / "examples" / "stockroom", tmp_path / "own", ignore=shutil.ignore_patterns("__pycache__"))
+    settings = [f"package.path={tmp_path}/own/src/stockroom", f"tasks.folder={tmp_path}/own/tasks"]
+    config = load_config(ROOT / "configs" / "smoke.yaml", settings)
+    workspace = Workspace(tmp_path / "run")
+    fixtures = {task.fixture for task in load_tasks(config.tasks.folder / "test.jsonl")} - {None}
+    fixture = config.tasks.folder / fixtures.pop()
+    assert fixture in prepare.depends(config, workspace)[1]
+
+    def seen():
+        prepare.copy_fixtures(config.tasks.folder, load_tasks(config.tasks.folder / "test.jsonl"), workspace)
+        settings, path = of_run.depends(config, workspace)
+        return digest_json(settings), digest_path(path)
+
+    first = seen()
+    fixture.write_text(fixture.read_text(encoding="utf-8") + "-- mended\n", encoding="utf-8")
+    second = seen()
+    assert (first[0], first[1] != second[1]) == (second[0], True)
+    with (config.package.path / "__init__.py").open("a", encoding="utf-8") as handle:
+        handle.write("# mended\n")
+    third = seen()
+    assert (third[0] != second[0], third[1]) == (True, second[1])
+    config = load_config(ROOT / "configs" / "smoke.yaml", [*settings, "tasks.state=other.db"])
+    assert seen()[0] != third[0]

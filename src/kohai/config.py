@@ -445,7 +445,7 @@ class RlConfig(_Section):
         "roll_back",
         description="Where the probe set's executability has fallen beyond chance (two standard errors of the paired "
         "difference) from its best, or a watched number leaves its bounds: back to the weights that the probe set was "
-        "best with, an end as it is, or a word in the report.",
+        "best with (without looks at it, to those that RL started from), an end as it is, or a word in the report.",
     )
     watched: dict[Literal["kl", "entropy", "length", "reward"], tuple[float, float]] = Field(
         {"kl": (0.0, 100.0)},
@@ -599,6 +599,8 @@ def _conflicts(config: Config) -> Iterator[str]:
         yield "feedback.reviewer.n_mutants: mutants need signatures, and package.docs has none; set 0"
     if config.rl.reward == "execution" and "runs" not in config.rl.gates:
         yield "rl.gates: without `runs`, rl.reward: execution tells no completion from another"
+    if config.rl.kl_target is not None and config.rl.kl_coef == 0:
+        yield "rl.kl_coef: 0 stays 0 however far the KL is from rl.kl_target; give it a value to start from"
     if config.prompt.layout == "gorilla" and config.prompt.demonstrations:
         yield "prompt.demonstrations: Gorilla's layout has no place for any; set 0, or another prompt.layout"
     for name in config.evaluate.answers:
@@ -617,6 +619,8 @@ def _feedback_conflicts(feedback: FeedbackConfig) -> Iterator[str]:
         yield f"feedback.judges: {', '.join(feedback.judges)} names a judge twice"
     if feedback.escalate_to is not None and feedback.escalate_to not in feedback.endpoints:
         yield f"feedback.escalate_to: {feedback.escalate_to!r} is not one of feedback.endpoints"
+    if feedback.escalate_to is not None and len(feedback.judges) < 2:
+        yield "feedback.escalate_to: it is asked where judges differ, and there is one alone; name another judge"
     if feedback.escalate_to in feedback.judges:
         yield f"feedback.escalate_to: {feedback.escalate_to!r} is one of feedback.judges, which are always asked"
     for name, endpoint in feedback.endpoints.items():

@@ -46,8 +46,8 @@ def verifiers(weights: Mapping[Gate, float], feedback: Sequence[Feedback]) -> di
 
 
 def verified(verdicts: Iterable[Verdict], by_criterion: Mapping[str, Verifier]) -> float:
-    """What a completion earns by its verdicts: the weighted mean of those that are scored, times all weights, so that
-    one that is unscored neither earns nor costs.
+    """What a completion earns by its verdicts: the weighted mean of those that are scored, times the weights of all
+    that say something, so that one that is unscored neither earns nor costs.
     """
     earned = known = 0.0
     for verdict in verdicts:
@@ -57,7 +57,8 @@ def verified(verdicts: Iterable[Verdict], by_criterion: Mapping[str, Verifier]) 
         )
         if verifier is not None and value is not None:
             earned, known = earned + verifier.weight * value, known + verifier.weight
-    return earned / known * sum(one.weight for one in by_criterion.values()) if known else 0.0
+    whole = sum(one.weight for one in by_criterion.values() if one.corrected(True) is not None)
+    return earned / known * whole if known else 0.0
 
 
 def _measured(criterion: str, weight: float, feedback: Sequence[Feedback]) -> Verifier:

@@ -20,6 +20,7 @@ from torch import distributed
 PATIENCE = timedelta(days=7)  # the others wait through the leader's own stages
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+Key = TypeVar("Key")
 
 
 @contextmanager
@@ -31,6 +32,17 @@ def together() -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hides torchrun's variables from a library that would train with all processes: what it does is this one's own."""
+    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def count() -> int:
@@ -103,3 +115,12 @@ def sum_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
     distributed.all_gather_object(parts, dict(numbers))
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: sum(part.get(name, 0.0) for part in parts) for name in names}
+
+
+def union(found: Mapping[Key, Found]) -> dict[Key, Found]:
+    """The entries of all processes, of which no two have the same key."""
+    if count() == 1:
+        return dict(found)
+    parts: list[Any] = [None] * count()
+    distributed.all_gather_object(parts, dict(found))
+    return {key: value for part in parts for key, value in part.items()}

@@ -13,6 +13,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ from kohai.models.rollouts import Drawn, Trainer, collect
 from kohai.models.scoring import token_scores
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids
-from kohai.records import Feedback, Task
+from kohai.records import Completion, Feedback, Task
+from kohai.sandbox import of_run
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
@@ -44,18 +46,19 @@ Part = Callable[[], tuple[torch.Tensor, dict[str, float]]]  # a part of an updat
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of a stage that trains by this loop."""
+    outcomes, fixtures = of_run.depends(config, workspace)
     settings = {
         "rl": config.rl.model_dump(mode="json", exclude={"server"}) | ({"server": True} if config.rl.server else {}),
         "sample": config.sample.model_dump(mode="json"),
-        "sandbox": config.sandbox.model_dump(mode="json"),
-        "package": config.package.model_dump(mode="json"),
+        "outcomes": outcomes,
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
     inputs = [
         *(workspace.path("prepare", "prompts", f"{split}.jsonl") for split in ("demo", "practice", "probe")),
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "tasks", "demo.jsonl"),
+        fixtures,
+        *(workspace.path("prepare", "tasks", f"{split}.jsonl") for split in ("demo", "practice", "probe")),
         workspace.path("sft", "adapter"),
         workspace.path("sample", "tokens.json"),
         workspace.path("feedback", "feedback.jsonl"),
@@ -87,7 +90,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         ],
         weight_decay=0.0,
     )
-    control: dict[str, Any] = {"kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0, "alarm": ""}
+    control: dict[str, Any] = {
+        "kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0, "alarm": "", "best_step": 0,
+    }  # fmt: skip
     best = [weight.detach().clone() for weight in weights]  # by the probe set
     probes: dict[str, Any] = {}
     numbers: dict[str, float] = {}
@@ -102,8 +107,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     }
     checkpoint = Checkpoint(workspace.path(stage, "checkpoint.pt"))
     first = checkpoint.restore(state)
+    distributed.union({})  # none of several is so late that the leader has removed it
     trainer.kl.coefficient = control["kl_coef"]
-    done, alarm = first, first_alarm(probes) or control["alarm"]
+    done, alarm = first, control["alarm"] or first_alarm(probes)
     leads = distributed.leads()
     with (
         Tracker(workspace.path(stage), f"{config.run.name}-{stage}", config.report_to if leads else ()) as tracker,
@@ -132,8 +138,9 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
             is_last = step + 1 == settings.steps
             if settings.probe_every and ((step + 1) % settings.probe_every == 0 or is_last):
                 probe(trainer, step + 1, probes)
-                if probes and best_step(probes) == step + 1:
+                if probes and not alarm and best_step(probes) == step + 1:
                     keep(weights, best)
+                    control["best_step"] = step + 1
                 if not alarm and (alarm := first_alarm(probes)):
                     progress.say(f"{stage}: {alarm}")
             if control["unscored"] > config.feedback.max_unscored * control["completions"]:
@@ -162,7 +169,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         "last": numbers,
         "probe_first": lines[:1],
         "probe_last": lines[-1:],
-    } | ({"alarm": alarm, "alarm_answer": settings.alarm, "best_step": best_step(probes)} if alarm else {})
+    } | ({"alarm": alarm, "alarm_answer": settings.alarm, "best_step": control["best_step"]} if alarm else {})
 
 
 def start(config: Config, workspace: Workspace) -> Trainer:
@@ -173,8 +180,8 @@ def start(config: Config, workspace: Workspace) -> Trainer:
     model = adapters.load(base, base.model, "policy", workspace.newest_policy, trainable=True)
     model = adapters.load(base, model, "sft", workspace.path("sft", "adapter"))
     prompts = {p.task_id: p.text for p in workspace.prompts("demo", "practice", "probe")}
-    tasks = workspace.read_records(Task, "prepare/tasks/practice.jsonl")
-    tasks += workspace.read_records(Task, "prepare/tasks/probe.jsonl")
+    tasks = {task.id: task for task in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+    checks = RunChecks.of(workspace)
     sampled: dict[str, Drawn] = {}
     for row in workspace.read_json("sample/tokens.json"):
         drawn = sampled.setdefault(row["task_id"], Drawn(row["task_id"], [], [], []))
@@ -182,11 +189,15 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         drawn.logprobs.append(row["logprobs"])
         drawn.finished.append(row["ids"][-1] in base.stop_ids)
     scores: dict[str, list[float]] = workspace.read_json("reward_model/scores.json")
-    feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
-    for item in feedback:
+    codes = {(c.task_id, c.index): c.code for c in workspace.read_records(Completion, "sample/completions.jsonl")}
+    judged = []
+    for item in workspace.read_records(Feedback, "feedback/feedback.jsonl"):
         sampled[item.task_id].rewards = scores[item.task_id]
         if item.execution is not None:
             sampled[item.task_id].executions.append(item.execution)
+        if config.rl.verifiers:  # the rubric may ask for other checks
+            found = checks.check(codes[item.task_id, item.index], tasks[item.task_id])
+            judged.append(replace(item, verdicts=tuple(found)))
     wanted = workspace.read_records(Task, "prepare/tasks/demo.jsonl") if config.rl.ptx_coef else []
     return Trainer(
         config=config,
@@ -197,11 +208,11 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         value_head=ValueHead(base.model.config.hidden_size, config.seed).to(base.device),
         kl=KlController(config.rl.kl_coef, config.rl.kl_target),
         prompts=prompts,
-        tasks={t.id: t for t in tasks},
-        checks=RunChecks.of(workspace),
+        tasks=tasks,
+        checks=checks,
         sampled=list(sampled.values()) if config.rl.reuse_samples else [],
         seen={row["task_id"] for one in workspace.rounds for row in one.read_json("sample/tokens.json")},
-        verifiers=verifiers(config.rl.verifiers, feedback),
+        verifiers=verifiers(config.rl.verifiers, judged),
         references=[(base.render(prompts[t.id]), answer_ids(base, t.reference or "")) for t in wanted],
     )
 
@@ -248,8 +259,17 @@ def update(
                 group["lr"] = group["peak"] * schedule(done, settings.steps * n_updates)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if epoch == 0 and settings.epochs > 1:
+            share_kept(rollouts, trainer.base.device)
         numbers = distributed.sum_numbers(totals) | {k: v for k, v in numbers.items() if k != "kl"}
     return numbers
+
+
+def share_kept(rollouts: Sequence[Rollout], device: torch.device) -> None:
+    """Gives each process what the others kept of the rows that they saw first: the next epoch deals them anew."""
+    found = {i: {name: part.cpu() for name, part in one.kept.items()} for i, one in enumerate(rollouts) if one.kept}
+    for i, kept in distributed.union(found).items():
+        rollouts[i].kept = {name: part.to(device) for name, part in kept.items()}
 
 
 def rows_of(rollouts: Sequence[Rollout], max_tokens: int) -> Iterator[list[Rollout]]:

@@ -64,7 +64,7 @@ class Trainer:
     value_head: ValueHead
     kl: KlController
     prompts: Mapping[str, str]
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, Task]  # those of practice
     checks: RunChecks
     sampled: Sequence[Drawn]
     seen: Collection[str] = ()  # tasks of which there are samples, earlier rounds' too
@@ -134,7 +134,7 @@ def draw(trainer: Trainer, step: int) -> tuple[list[Drawn], dict[str, float]]:
     """
     settings = trainer.config.rl
     seen = trainer.seen if trainer.sampled else ()
-    unseen = [t for t in trainer.tasks if trainer.tasks[t].reference is None and t not in seen and t in trainer.prompts]
+    unseen = [t for t in trainer.tasks if t not in seen]
     pool = unseen or sorted(seen)
     random.Random(trainer.config.seed).shuffle(pool)
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
@@ -233,11 +233,11 @@ def score(trainer: Trainer, drawn: Sequence[Drawn]) -> tuple[list[list[float]], 
                 found.append(answer_runs(execution))
     results, allowed = [], []
     for one, verdicts in zip(drawn, verdicts_of, strict=True):
-        # By execution alone the gates, of which `runs` is one, tell them apart; what the reward model said is not asked.
+        # By execution alone the gates, `runs` among them, tell them apart, whatever the reward model has said.
         values = [0.0] * len(verdicts) if by_execution or one.rewards is None else one.rewards
         values = [value + verified(found, trainer.verifiers) for value, found in zip(values, verdicts, strict=True)]
         passes = [
-            passes_gates(found, settings.gates) if done else False
+            passes_gates(found, settings.gates, trainer.verifiers) if done else False
             for done, found in zip(one.finished, verdicts, strict=True)
         ]
         floor = settings.gate_floor
@@ -273,9 +273,9 @@ def run(trainer: Trainer, drawn: Sequence[Drawn], codes_of: Sequence[Sequence[st
         drawn[place].executions = [next(executions) for _ in codes_of[place]]
 
 
-def passes_gates(verdicts: Sequence[Verdict], gates: Sequence[str]) -> bool | None:
-    """Whether no gate says no; None where it is not known whether the program runs."""
-    answers = {v.criterion: v.answer for v in verdicts if v.criterion in gates}
-    if "no" in answers.values():
+def passes_gates(verdicts: Sequence[Verdict], gates: Collection[str], verifiers: Collection[str] = ()) -> bool | None:
+    """Whether no gate says no; None where a gate or a verifier asks whether the program runs, and nobody knows."""
+    answers = {v.criterion: v.answer for v in verdicts}
+    if any(answers.get(gate) == "no" for gate in gates):
         return False
-    return None if answers.get("runs") == "unscored" else True
+    return None if answers.get("runs") == "unscored" and "runs" in (*gates, *verifiers) else True

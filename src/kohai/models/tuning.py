@@ -10,6 +10,7 @@ answer tokens only (its own loss makes them for every position, twice; a third o
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ import torch
 from kohai import progress
 from kohai.config import TuningConfig
 from kohai.errors import DataError, TrainingError
-from kohai.models import adapters
+from kohai.models import adapters, distributed
 from kohai.models.base import Base
 from kohai.models.packing import Packed, pack
 from kohai.models.scoring import token_scores
@@ -45,6 +46,7 @@ class Row:
         return len(self.prompt) + sum(map(len, self.answers))
 
 
+@distributed.alone()
 def tune(
     base: Base,
     pairs: Sequence[Pair] | Sequence[Row],
@@ -112,6 +114,7 @@ def tune(
         max_length=None,
         weight_decay=0.0,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it logs another number in place of one that is none
         save_strategy="steps",
         save_steps=max(5, steps // 6),
         save_total_limit=1,
@@ -204,7 +207,7 @@ def _watcher(transformers: Any, tracker: Tracker, bar: Any) -> Any:
         def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if logs is None or "loss" not in logs:
                 return
-            if logs["loss"] != logs["loss"]:
+            if not math.isfinite(logs["loss"]):
                 raise TrainingError(
                     f"{bar.label}: the loss is not a number at update {state.global_step}; lower the learning rate"
                 )

@@ -53,15 +53,17 @@ ENVIRONMENT = {
 }
 
 
+def limits_of(image: Image, config: SandboxConfig) -> dict[str, float]:
+    """The image's own limits, where the configuration names none."""
+    return {name: value for name, value in image.limits.items() if name not in config.model_fields_set}
+
+
 class Layout:
     """A folder of the host that holds a sandbox's files; `remove` it at the end. `hub`: a folder of replicas."""
 
     def __init__(self, image: Image, config: SandboxConfig, state: str | None, hub: Path | None = None) -> None:
         self._image = image
-        own: dict[str, float] = {
-            name: value for name, value in image.limits.items() if name not in config.model_fields_set
-        }
-        self._config = config.model_copy(update=own)
+        self._config = config.model_copy(update=limits_of(image, config))
         self._state = state
         self._hub = hub and hub.absolute()
         self._kept = KEPT_PROCESSES + SERVER_THREADS * (len(image.services) + bool(hub) + 2 * bool(image.web))

@@ -28,6 +28,7 @@ from kohai.models.generate import generate
 from kohai.models.reward import Read, RewardModel, findings_of, parts
 from kohai.models.rollouts import passes_gates
 from kohai.records import Evaluation, Execution, Task
+from kohai.sandbox import of_run
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
 from kohai.verify.of_run import RunChecks
@@ -49,16 +50,16 @@ CallsMetrics = Callable[[str, Task], Mapping[str, bool | None]]
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
+    outcomes, fixtures = of_run.depends(config, workspace)
     settings = {
         "evaluate": config.evaluate.model_dump(mode="json", exclude={"resamples"}),
         "gates": config.rl.gates,
         "sample": drawn_by(config),
-        "sandbox": config.sandbox.model_dump(mode="json"),
-        "package": config.package.model_dump(mode="json"),
+        "outcomes": outcomes,
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
-    inputs = [workspace.path("prepare", "catalog.json")]
+    inputs = [workspace.path("prepare", "catalog.json"), fixtures]
     inputs += [
         workspace.path("prepare", kind, f"{split}.jsonl")
         for kind in ("prompts", "tasks")

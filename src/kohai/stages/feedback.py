@@ -22,6 +22,7 @@ from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
 from kohai.models.judging import RELIABILITY, answers_depend_on, keep_reviews, panel_of_run, voice
 from kohai.records import Completion, Feedback, Label, Task, Verdict, read_lines
+from kohai.sandbox import of_run
 from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
@@ -29,6 +30,7 @@ from kohai.workspace import Workspace
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
+    outcomes, fixtures = of_run.depends(config, workspace)
     settings = {
         "feedback": answers_depend_on(config),
         "panel": {
@@ -36,15 +38,15 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
             "switch_off": config.feedback.bench.switch_off,
         }
         | config.feedback.model_dump(mode="json", include={"pooling", "soft", "max_unscored"}),
-        "sandbox": config.sandbox.model_dump(mode="json"),
-        "package": config.package.model_dump(mode="json"),
+        "outcomes": outcomes,
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
     inputs = [
         config.feedback.rubric,
         workspace.path("prepare", "catalog.json"),
-        workspace.path("prepare", "prompts", "practice.jsonl"),
+        fixtures,
+        *(workspace.path("prepare", kind, "practice.jsonl") for kind in ("prompts", "tasks")),
         workspace.path("sample", "completions.jsonl"),
         workspace.path(RELIABILITY),
     ]

@@ -37,6 +37,7 @@ from kohai.models.reviewer import Calibration, calibrate, review_group, tell
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import tune
 from kohai.records import Completion, Examined, Task
+from kohai.sandbox import of_run
 from kohai.sandbox.of_run import execute
 from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
@@ -48,10 +49,10 @@ BENCH = "judges/bench.json"
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
+    outcomes, fixtures = of_run.depends(config, workspace)
     settings = {
         "feedback": answers_depend_on(config),
-        "sandbox": config.sandbox.model_dump(mode="json"),
-        "package": config.package.model_dump(mode="json"),
+        "outcomes": outcomes,
         "model": config.model.model_dump(mode="json"),
         "seed": config.seed,
     }
@@ -60,6 +61,7 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     return settings, [
         config.feedback.rubric,
         workspace.path("prepare", "catalog.json"),
+        fixtures,
         *of_splits,
     ]
 

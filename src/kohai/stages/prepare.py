@@ -21,9 +21,10 @@ from kohai.errors import ConfigError, DataError
 from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.records import Api, Prompt, Task
+from kohai.sandbox.of_run import FIXTURES
 from kohai.tasks import Demonstrations, build_prompt_text, load_tasks
 from kohai.tasks.apibench import as_catalog, read_docs
-from kohai.workspace import Workspace
+from kohai.workspace import Workspace, digest_path
 
 SUBSET_SEED = 0
 
@@ -40,7 +41,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "n_calibration": config.feedback.reviewer.n_calibration,
         "n_bench": config.feedback.bench.n_tasks,
     }
-    return settings, [config.package.path or config.package.docs or Path(), *sorted(files)]
+    fixtures = {tasks.folder / task.fixture for file in files for task in load_tasks(file) if task.fixture is not None}
+    return settings, [config.package.path or config.package.docs or Path(), *sorted(files), *sorted(fixtures)]
 
 
 def run(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     for split, tasks in splits.items():
         workspace.write_records(f"prepare/tasks/{split}.jsonl", tasks)
         workspace.write_records(f"prepare/prompts/{split}.jsonl", [p for p in prompts if p.split == split])
-        copy_fixtures(config.tasks.folder, tasks, workspace.path("prepare"))
+    copy_fixtures(config.tasks.folder, [task for tasks in splits.values() for task in tasks], workspace)
     workspace.write_text("prepare/catalog.json", catalog.to_json())
     workspace.write_json("prepare/docs.json", builder.docs)
     return {
@@ -236,12 +238,15 @@ def recall(tasks: Sequence[Task], prompts: Sequence[Prompt]) -> float | None:
     return round(sum(hits) / len(hits), 4) if hits else None
 
 
-def copy_fixtures(folder: Path, tasks: Sequence[Task], into: Path) -> None:
-    """Copies the fixtures that the tasks name, so that the run's folder stands alone."""
-    for name in {task.fixture for task in tasks if task.fixture is not None}:
-        source, target = folder / name, into / name
+def copy_fixtures(folder: Path, tasks: Sequence[Task], workspace: Workspace) -> None:
+    """Copies the fixtures that the tasks name, so that the run's folder stands alone, and notes their digests."""
+    names = sorted({task.fixture for task in tasks if task.fixture is not None})
+    for name in names:
+        source, target = folder / name, workspace.path("prepare", name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target)
         else:
             shutil.copyfile(source, target)
+    workspace.write_json(FIXTURES, {name: digest_path(folder / name) for name in names})

@@ -8,7 +8,7 @@ one without a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from kohai.models.base import load_base
 from kohai.models.rollouts import passes_gates
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import answer_ids, tune
-from kohai.records import Completion, Feedback, Task
+from kohai.records import Completion, Feedback, Task, Verdict
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace
 
 
@@ -33,7 +34,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
     inputs = [
         workspace.path("prepare", "prompts", "demo.jsonl"),
         workspace.path("prepare", "prompts", "practice.jsonl"),
-        workspace.path("prepare", "tasks", "demo.jsonl"),
+        *(workspace.path("prepare", "tasks", f"{split}.jsonl") for split in ("demo", "practice")),
+        workspace.path("prepare", "catalog.json"),
         workspace.path("sample", "completions.jsonl"),
         workspace.path("feedback", "feedback.jsonl"),
         workspace.path("sft", "adapter"),
@@ -59,7 +61,10 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             "rejection_sft: no completion has a score, so none is the best; see the feedback stage's report for why, "
             "or leave the arm out of evaluate.arms"
         )
-    best = best_completions(feedback, config.rl.gates)
+    checks = RunChecks.of(workspace)
+    tasks = {task.id: task for task in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
+    static = lambda item: checks.check(codes[item.task_id, item.index], tasks[item.task_id])  # noqa: E731
+    best = best_completions(passing(feedback, static, config.rl.gates))
     learned = {task_id: codes[task_id, item.index] for task_id, item in best.items()}
     learned |= {t.id: t.reference or "" for t in workspace.read_records(Task, "prepare/tasks/demo.jsonl")}
     pairs = [(base.render(prompts[task_id]), answer_ids(base, code)) for task_id, code in learned.items()]
@@ -77,15 +82,21 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     return report | {"tasks": len(best), "tasks_left_out": len({item.task_id for item in feedback}) - len(best)}
 
 
-def best_completions(feedback: Sequence[Feedback], gates: Sequence[str]) -> dict[str, Feedback]:
-    """Of each task the scored completion with the highest score among those that ran and that no gate stops; of equal
-    ones the first.
+def passing(
+    feedback: Sequence[Feedback], static: Callable[[Feedback], Sequence[Verdict]], gates: Sequence[str]
+) -> list[Feedback]:
+    """Those that ran and that no gate stops. The gates are asked of the `static` checks themselves, as in RL: a rubric
+    may leave some out.
     """
+    ran = [item for item in feedback if item.execution is not None and item.execution.ran]
+    return [item for item in ran if passes_gates(static(item), gates)]
+
+
+def best_completions(feedback: Sequence[Feedback]) -> dict[str, Feedback]:
+    """Of each task the scored completion with the highest score; of equal ones the first."""
     best: dict[str, Feedback] = {}
     for item in feedback:
-        if item.score is None or item.execution is None or not item.execution.ran:
-            continue
-        if not passes_gates(item.verdicts, gates):
+        if item.score is None:
             continue
         if item.task_id not in best or item.score > (best[item.task_id].score or 0.0):
             best[item.task_id] = item
