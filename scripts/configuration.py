@@ -27,7 +27,7 @@ must be given.
 - An unknown key is an error that names the nearest known one; all mistakes are listed in one message.
 - Paths are relative to the folder that Kohai is started from.
 - No secret belongs here: an endpoint's key is read from the environment variable named by
-  `feedback.endpoint.key_env`.
+  `feedback.endpoints.NAME.key_env` or `rl.server.key_env`.
 - Changing a value makes those stages run again that depend on it, and no others.
 
 `make docs` writes this page from `src/kohai/config.py`.

@@ -124,6 +124,9 @@ def test_nothing_wrong(small):
     """As it is, it is prepared: the tests below spoil one thing each."""
     report = pipeline.run(small.config(), ["prepare"])["prepare"]
     assert report["apis"] == 1
+    assert (
+        "dev.jsonl has, beside the probe set, tasks with references for no more than 0 of 4 for the calibration and 0"
+    )
     assert set(report["tasks"].values()) <= {0, 1}
 
 
@@ -174,6 +177,54 @@ def test_demo_task_without_a_reference(small):
     """SFT has nothing to learn from it: file, task and field."""
     small.write_tasks("demo", {"id": "demo-1", "instruction": "Do."})
     small.refused(DataError, r"demo\.jsonl: task demo-1: field 'reference' is missing")
+
+
+def references(small, *codes):
+    """Demo tasks with these references."""
+    small.write_tasks(
+        "demo", *({"id": f"demo-{n}", "instruction": "Do.", "reference": code} for n, code in enumerate(codes))
+    )
+
+
+def test_demo_references_that_do_not_run(small, capfd):
+    """Some: how many, and why the first does not. None: nothing is learned from them."""
+    good, bad = 'import greetings\n\nprint(greetings.greet("Kai"))\n', "import greetings\n\nprint(greetings.gret(1))\n"
+    references(small, good, bad)
+    report = pipeline.run(small.config(), ["prepare"])["prepare"]
+    assert report["references"] == {"tried": 2, "ran": 1, "accused": {"api_exists": 1, "grounded": 1, "prints": 2}}
+    said = capfd.readouterr().err
+    assert "1 of the first 2 demo references do not run (demo-1: unknown_attribute: " in said
+    assert "`api_exists` says no of 1 of 2 demo references (demo-1: line 3: greetings has no 'gret'; nearest: " in said
+    references(small, bad)
+    with pytest.raises(DataError, match=r"none of the first 1 demo references runs in the image stockroom \(demo-0: "):
+        pipeline.run(small.config(), ["prepare"])
+    assert not (small.folder / "run" / "prepare" / "manifest.json").exists()
+
+
+def test_what_an_image_has_may_be_imported(small):
+    """A module of the image is there, for the static checks, too; another is not."""
+    module = small.folder / "more" / "helpers"
+    module.mkdir(parents=True)
+    (module / "__init__.py").write_text("def loud(text):\n    return text.upper()\n", encoding="utf-8")
+    image = small.folder / "own.yaml"
+    image.write_text("name: own\npaths: [more]\n", encoding="utf-8")
+    code = 'import greetings\nimport helpers\n\nprint(helpers.loud(greetings.greet("Kai")))\n'
+    references(small, code, code.replace("helpers", "helping"))
+    report = pipeline.run(small.config(f"sandbox.image={image}"), ["prepare"])["prepare"]
+    assert (report["references"]["ran"], report["references"]["accused"]["api_exists"]) == (1, 1)
+
+
+def test_effects(small):
+    """A test task that states none has its reference's, which is run; a state needs a database."""
+    pipeline.run(small.config("tasks.state=null", "sandbox.image=plain"), ["prepare"])
+    lines = (small.folder / "run" / "prepare" / "tasks" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["effect"] for line in lines] == [{"state": None, "stdout": "test-1\n"}]
+    task = {name: text.format(id="test-1") for name, text in TASK.items()}
+    small.write_tasks("test", task | {"effect": {"state": "0" * 64, "stdout": ""}})
+    with pytest.raises(
+        DataError, match=r"task test-1: field 'effect\.state': .* no database is named; set tasks\.state"
+    ):
+        pipeline.run(small.config("tasks.state=null", "sandbox.image=plain"), ["prepare"])
 
 
 def test_task_in_two_splits(small):

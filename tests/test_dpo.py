@@ -46,7 +46,7 @@ def test_it_learns(tmp_path):
     with Tracker(tmp_path, "dpo", ()) as tracker:
         report = tune(
             base, rows, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker,
-            settings=TuningConfig(lora=LoraConfig(r=4), epochs=30, learning_rate=1e-2, batch_size=2),
+            start=LoraConfig(r=4), settings=TuningConfig(epochs=30, learning_rate=1e-2, batch_size=2),
             loss=lambda *given: dpo.loss(0.5, *given),
         )  # fmt: skip
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
@@ -65,7 +65,7 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path):
     with Tracker(tmp_path, "dpo", ()) as tracker, pytest.raises(TrainingError, match="not a number at update 1; lower"):
         tune(
             base, ROWS, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker,
-            settings=TuningConfig(lora=LoraConfig(r=4), epochs=2, batch_size=2),
+            start=LoraConfig(r=4), settings=TuningConfig(epochs=2, batch_size=2),
             loss=lambda *given: dpo.loss(0.5, *given) * float("nan"),
         )  # fmt: skip
     assert not (tmp_path / "adapter").exists()

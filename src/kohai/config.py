@@ -138,7 +138,6 @@ class LoraConfig(_Section):
 class TuningConfig(_Section):
     """Fine-tuning of one adapter."""
 
-    lora: LoraConfig = LoraConfig()
     epochs: Positive = Field(3, description="Passes over the references.")
     learning_rate: Above0 = Field(6e-4, description="Peak; cosine decay after a short warm-up.")
     batch_size: Positive = Field(8, description="References per update.")
@@ -147,8 +146,11 @@ class TuningConfig(_Section):
 class SftConfig(TuningConfig):
     """Supervised fine-tuning on the demo references."""
 
+    lora: LoraConfig = LoraConfig()
     start_from: Path | None = Field(
-        None, description="An adapter's folder to go on from, for example another run's rl/policy; null = a fresh one."
+        None,
+        description="An adapter's folder to go on from, for example another run's rl/policy, which has its own shape; "
+        "null = a fresh one.",
     )
 
 
@@ -258,6 +260,7 @@ class EndpointConfig(_Section):
 class ReviewerConfig(TuningConfig):
     """The offline judge: the base tuned to read code and score log P(instruction | code) (arXiv 2211.16490)."""
 
+    lora: LoraConfig = LoraConfig()
     epochs: Positive = Field(2, description="Passes over the demo references turned round.")
     weight: Above0 = Field(1.0, description="Its voice in the panel.")
     n_calibration: Positive = Field(60, description="References, each with a mutant, that set the yes/no threshold.")

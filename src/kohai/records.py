@@ -62,9 +62,9 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a program leaves behind: the digest of its final state, and what it printed."""
+    """What a program leaves behind: the digest of its final state (None without a database), and what it printed."""
 
-    state: str
+    state: str | None
     stdout: str
 
 

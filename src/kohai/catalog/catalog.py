@@ -26,7 +26,8 @@ class Catalog:
     accused of using what exists. `aliases` leads from other dotted paths to where a thing is defined. `attributes`
     holds every other name (constants, fields, properties, enum members) with its annotation; "" = unknown.
     `open` lists modules and classes whose names, and (with `()` behind) callables whose parameters, are not all known.
-    `on_class` lists static and class methods.
+    `on_class` lists static and class methods. `importable` names what programs may import beside the package and the
+    standard library: what their image has.
 
     Where docs are all that is known (`package` is empty), each api is a `call`.
     """
@@ -39,6 +40,7 @@ class Catalog:
     attributes: Mapping[str, str] = field(default_factory=dict)
     open: frozenset[str] = frozenset()
     on_class: frozenset[str] = frozenset()
+    importable: frozenset[str] = frozenset()
 
     @cached_property
     def _by_id(self) -> dict[str, Api]:
@@ -108,6 +110,7 @@ class Catalog:
             "modules": sorted(self.modules),
             "open": sorted(self.open),
             "on_class": sorted(self.on_class),
+            "importable": sorted(self.importable),
             "aliases": dict(self.aliases),
             "attributes": dict(self.attributes),
             "apis": [records.to_dict(api) for api in self.apis],
@@ -139,6 +142,7 @@ class Catalog:
                 attributes=data["attributes"],
                 open=frozenset(data["open"]),
                 on_class=frozenset(data["on_class"]),
+                importable=frozenset(data.get("importable", ())),
             )
         except json.JSONDecodeError as error:
             raise DataError(f"{where}:{error.lineno}: not JSON ({error.msg})") from None

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from kohai import progress
-from kohai.config import TuningConfig
+from kohai.config import LoraConfig, TuningConfig
 from kohai.errors import DataError, TrainingError
 from kohai.models import adapters, distributed
 from kohai.models.base import Base
@@ -56,7 +56,7 @@ def tune(
     settings: TuningConfig,
     seed: int,
     tracker: Tracker,
-    start_from: Path | None = None,
+    start: LoraConfig | Path,
     loss: Loss | None = None,
 ) -> dict[str, Any]:
     """Trains an adapter called `name` and saves it as `folder`; the base stays as it is.
@@ -66,10 +66,10 @@ def tune(
         pairs: Token ids of prompt and answer (its stop token included); with a `loss`, rows.
         folder: Where the adapter goes; checkpoints lie beside it until it is whole.
         name: The role.
-        settings: How; its rate rises over the first 5 % of the updates, its adapter is the shape of a fresh one.
+        settings: How; its rate rises over the first 5 % of the updates.
         seed: Of the adapter's start and of the order of the pairs.
         tracker: Gets loss and learning rate of each update.
-        start_from: A saved adapter to go on from.
+        start: The shape of a fresh adapter, or a saved one to go on from.
         loss: Per row; None = the answers' mean negative log-likelihood a token.
 
     Returns:
@@ -89,10 +89,10 @@ def tune(
     warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|accelerate)")
     datasets.disable_progress_bars()
     torch.manual_seed(seed)
-    if start_from is None:
-        model = adapters.add(base, base.model, name, settings.lora)
+    if isinstance(start, LoraConfig):
+        model = adapters.add(base, base.model, name, start)
     else:
-        model = adapters.load(base, base.model, name, start_from, trainable=True)
+        model = adapters.load(base, base.model, name, start, trainable=True)
     adapters.activate(model, name, trainable=True)
     rows = [pair if isinstance(pair, Row) else Row(pair[0], [pair[1]]) for pair in pairs]
     longest = max(map(len, rows))

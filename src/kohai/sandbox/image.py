@@ -34,6 +34,7 @@ FILES = (".yaml", ".yml")  # other names are those of images that ship with Koha
 MARK = "image.json"  # written last: the image is whole
 FLAGS = ("-P", "-s", "-B")  # not -I: it would ignore PYTHONHASHSEED, and the environment is ours
 WITHOUT_PACKAGES = "-S"
+LIST = "import json, pkgutil; print(json.dumps([module.name for module in pkgutil.iter_modules()]))"
 ASK = """
 import json, sys, sysconfig
 folders = [sys.prefix, sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib")]
@@ -291,6 +292,19 @@ def interpreter(spec: ImageSpec) -> Path:
     if found is None:
         raise ToolError(f"the image {spec.name} wants {spec.python}, which is not on the PATH")
     return Path(found)
+
+
+def importable(image: Image) -> frozenset[str]:
+    """Top-level modules that its programs can import beside the standard library."""
+    places = os.pathsep.join(map(str, image.paths))
+    done = subprocess.run(
+        [str(image.interpreter), *image.flags, "-c", LIST],
+        env={"PYTHONPATH": places},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return frozenset(json.loads(done.stdout)) - sys.stdlib_module_names
 
 
 @functools.cache

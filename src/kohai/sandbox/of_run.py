@@ -9,7 +9,7 @@ from typing import Any
 from kohai import progress
 from kohai.config import Config
 from kohai.records import Execution, Task
-from kohai.sandbox.image import open_image
+from kohai.sandbox.image import Image, open_image
 from kohai.sandbox.layout import limits_of
 from kohai.sandbox.sandbox import Program, Sandbox
 from kohai.workspace import Workspace
@@ -18,17 +18,29 @@ FIXTURES = "prepare/fixtures.json"  # digests of what the run's tasks start from
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], Path]:
-    """What outcomes depend on beside the programs and their tasks: settings, the image with all that is in it, and the
-    digests of the fixtures.
-    """
-    image = open_image(config.sandbox.image, config.sandbox.images, packages(config))
-    settings = {
+    """What outcomes depend on beside the programs and their tasks: settings, and a file with the fixtures' digests."""
+    return settings(config), workspace.path(FIXTURES)
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """How programs are run; the image's digest stands for all that is in it."""
+    opened = image(config)
+    return {
         "sandbox": config.sandbox.model_dump(mode="json"),
-        "limits": limits_of(image, config.sandbox),
-        "image": image.digest,
+        "limits": limits_of(opened, config.sandbox),
+        "image": opened.digest,
         "state": config.tasks.state,
     }
-    return settings, workspace.path(FIXTURES)
+
+
+def image(config: Config) -> Image:
+    """What programs run in.
+
+    Raises:
+        DataError: it is not an image, or a path of it is not there.
+        ToolError: it is not built.
+    """
+    return open_image(config.sandbox.image, config.sandbox.images, packages(config))
 
 
 def packages(config: Config) -> tuple[Path, ...]:

@@ -68,7 +68,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             settings=config.dpo,
             seed=config.seed,
             tracker=tracker,
-            start_from=workspace.path("sft", "adapter"),
+            start=workspace.path("sft", "adapter"),
             loss=partial(loss, config.dpo.beta),
         )
 

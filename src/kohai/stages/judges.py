@@ -104,6 +104,7 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
                 folder,
                 name="reviewer",
                 settings=settings,
+                start=settings.lora,
                 seed=config.seed,
                 tracker=tracker,
             )

@@ -20,13 +20,18 @@ from kohai.config import Config
 from kohai.errors import ConfigError, DataError
 from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
-from kohai.records import Api, Prompt, Task
+from kohai.records import Api, Effect, Prompt, Task
+from kohai.sandbox import of_run
+from kohai.sandbox.image import importable
 from kohai.sandbox.of_run import FIXTURES
 from kohai.tasks import Demonstrations, build_prompt_text, load_tasks
 from kohai.tasks.apibench import as_catalog, read_docs
+from kohai.verify.of_run import RunChecks
 from kohai.workspace import Workspace, digest_path
 
 SUBSET_SEED = 0
+N_TRIED = 32  # demo references that are run
+MAX_ACCUSED = 0.05  # share of the demo references that a check may say no of without a word
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:  # noqa: ARG001
@@ -41,7 +46,10 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "n_calibration": config.feedback.reviewer.n_calibration,
         "n_bench": config.feedback.bench.n_tasks,
     }
-    fixtures = {tasks.folder / task.fixture for file in files for task in load_tasks(file) if task.fixture is not None}
+    there = [file for file in files if file.is_file()]  # of the others the manifest tells
+    fixtures = {tasks.folder / task.fixture for file in there for task in load_tasks(file) if task.fixture is not None}
+    if config.package.path is not None and config.package.path.is_dir():
+        settings["outcomes"] = of_run.settings(config)
     return settings, [config.package.path or config.package.docs or Path(), *sorted(files), *sorted(fixtures)]
 
 
@@ -58,6 +66,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         fetch(config.model)
     catalog = read_catalog(config)
     splits = load_splits(config)
+    tell_of_few(config, splits)
     base = load_base(config.model)
     builder = PromptBuilder(config, base, catalog, splits["demo"])
     prompts: list[Prompt] = []
@@ -67,15 +76,20 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
                 prompts.append(builder.build(task, split, may_show=split != "demo" or number % 2 == 0))
                 bar.advance()
     refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
+    copy_fixtures(config.tasks.folder, [task for tasks in splits.values() for task in tasks], workspace)
+    if config.package.path is not None:
+        for split in ("probe", *config.tasks.test_splits):
+            splits[split] = with_effects(config, workspace, splits[split])
     for split, tasks in splits.items():
         workspace.write_records(f"prepare/tasks/{split}.jsonl", tasks)
         workspace.write_records(f"prepare/prompts/{split}.jsonl", [p for p in prompts if p.split == split])
-    copy_fixtures(config.tasks.folder, [task for tasks in splits.values() for task in tasks], workspace)
     workspace.write_text("prepare/catalog.json", catalog.to_json())
     workspace.write_json("prepare/docs.json", builder.docs)
+    tried = {} if config.package.path is None else {"references": try_references(config, workspace, splits["demo"])}
     return {
         "apis": len(catalog.apis),
         "tasks": {split: len(tasks) for split, tasks in splits.items()},
+        **tried,
         "retrieval_recall": {split: recall(tasks, prompts) for split, tasks in splits.items()},
         "detectable_rise": {split: detectable(len(splits[split])) for split in config.tasks.test_splits},
         "prompt_tokens_mean": round(sum(p.n_tokens for p in prompts) / len(prompts), 1),
@@ -88,11 +102,70 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
 
 def read_catalog(config: Config) -> Catalog:
-    """The apis of the package, or those that the docs name."""
+    """The apis of the package, and what else programs may import; or the apis that the docs name."""
     package = config.package
     if package.path is not None:
-        return read_package(package.path, package.names)
+        return replace(read_package(package.path, package.names), importable=importable(of_run.image(config)))
     return as_catalog(read_docs(package.docs or Path())[0])
+
+
+def with_effects(config: Config, workspace: Workspace, tasks: Sequence[Task]) -> list[Task]:
+    """The tasks, each that states no effect with its reference's: what that leaves behind and prints when it is run.
+
+    Raises:
+        DataError: a task states a final state, and no database is named whose state it could be.
+    """
+    has_state = (config.tasks.state or of_run.image(config).state) is not None
+    for task in tasks:
+        if task.effect is not None and task.effect.state is not None and not has_state:
+            raise DataError(
+                f"task {task.id}: field 'effect.state': no program leaves a state, as no database is named; set "
+                "tasks.state, or null here"
+            )
+    open_ones = [task for task in tasks if task.effect is None and task.reference is not None]
+    programs = [(task.reference or "", task) for task in open_ones]
+    executions = of_run.execute(config, workspace, programs, label=None) if programs else []
+    found = {t.id: Effect(e.state, e.stdout) for t, e in zip(open_ones, executions, strict=True) if e.ran}
+    return [replace(task, effect=found.get(task.id, task.effect)) for task in tasks]
+
+
+def try_references(config: Config, workspace: Workspace, demo: Sequence[Task]) -> dict[str, Any]:
+    """What becomes of the demo references: an image without what they need, or a check that does not fit them, shows
+    here, and not after an hour of training.
+
+    Returns:
+        How many were run, how many ran, and of how many of all each check says no.
+
+    Raises:
+        DataError: none of them runs.
+    """
+    checks = RunChecks.of(workspace)
+    accused: dict[str, list[str]] = {}
+    for task in demo:
+        for verdict in checks.check(task.reference or "", task):
+            if verdict.answer == "no":
+                accused.setdefault(verdict.criterion, []).append(f"{task.id}: {verdict.evidence}")
+    for criterion, found in sorted(accused.items()):
+        if len(found) > MAX_ACCUSED * len(demo):
+            progress.say(
+                f"prepare: the check `{criterion}` says no of {len(found)} of {len(demo)} demo references "
+                f"({found[0]}); where it is wrong, leave it out of rl.gates"
+            )
+    tried = list(demo[:N_TRIED])
+    executions = of_run.execute(config, workspace, [(task.reference or "", task) for task in tried], label=None)
+    failed = [f"{t.id}: {e.kind}: {e.evidence}" for t, e in zip(tried, executions, strict=True) if not e.ran]
+    if tried and len(failed) == len(tried):
+        raise DataError(
+            f"none of the first {len(tried)} demo references runs in the image {config.sandbox.image} ({failed[0]}); "
+            "look at `kohai image` for what it must have, and at tasks.state for the database of a SQL fixture"
+        )
+    if failed:
+        progress.say(f"prepare: {len(failed)} of the first {len(tried)} demo references do not run ({failed[0]})")
+    return {
+        "tried": len(tried),
+        "ran": len(tried) - len(failed),
+        "accused": {criterion: len(found) for criterion, found in sorted(accused.items())},
+    }
 
 
 class PromptBuilder:
@@ -191,6 +264,20 @@ def load_splits(config: Config) -> dict[str, list[Task]]:
                     f"{settings.folder}: task {task.id} is in {owners[task.id]} and in {split}; ids are unique"
                 )
     return splits
+
+
+def tell_of_few(config: Config, splits: dict[str, list[Task]]) -> None:
+    """Says so where the file of the probe set has fewer tasks with references than the judges want beside it."""
+    settings = config.feedback
+    wanted = {"calibration": settings.reviewer.n_calibration, "bench": settings.bench.n_tasks}
+    if "reviewer" not in settings.judges:
+        del wanted["calibration"]
+    few = [f"{len(splits[name])} of {n} for the {name}" for name, n in wanted.items() if len(splits[name]) < n]
+    if few:
+        progress.say(
+            f"prepare: {config.tasks.folder / config.tasks.probe} has, beside the probe set, tasks with references for "
+            f"no more than {' and '.join(few)} of the judges; the fewer, the less is known of them"
+        )
 
 
 def subset(tasks: Sequence[Task], count: int | None) -> list[Task]:

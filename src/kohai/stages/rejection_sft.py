@@ -77,7 +77,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             settings=config.rejection_sft,
             seed=config.seed,
             tracker=tracker,
-            start_from=workspace.path("sft", "adapter"),
+            start=workspace.path("sft", "adapter"),
         )
     return report | {"tasks": len(best), "tasks_left_out": len({item.task_id for item in feedback}) - len(best)}
 

@@ -45,6 +45,6 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             settings=config.sft,
             seed=config.seed,
             tracker=tracker,
-            start_from=config.sft.start_from,
+            start=config.sft.start_from or config.sft.lora,
         )
     return report | {"dtype": str(base.dtype).removeprefix("torch."), "device": str(base.device)}

@@ -60,11 +60,10 @@ def _module(dotted: str, catalog: Catalog, line: int) -> tuple[str | None, str]:
     """The package's module of that name (None: it is another's), and evidence where there is none."""
     root = dotted.split(".")[0]
     if root != catalog.package:
-        known = root in sys.stdlib_module_names
-        return (
-            None,
-            "" if known else f"line {line}: no module {root!r}; there are {catalog.package} and the standard library",
-        )
+        if root in sys.stdlib_module_names or root in catalog.importable:
+            return None, ""
+        others = ", what the image has," if catalog.importable else ""
+        return None, f"line {line}: no module {root!r}; there are {catalog.package}{others} and the standard library"
     found = catalog.aliases.get(dotted, dotted)
     if found in catalog.modules:
         return found, ""
