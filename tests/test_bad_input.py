@@ -156,6 +156,10 @@ def test_files_that_late_stages_read(small):
         "feedback.labels: labels.jsonl does not exist",
         "evaluate.answers.elsewhere: answers.jsonl does not exist",
     ]
+    rubric = small.folder / "rubric.yaml"
+    rubric.write_text("- {id: parses, question: Does it?, answerer: nobody}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="rubric"):
+        pipeline.run(small.config(f"feedback.rubric={rubric}"))
     assert not (small.folder / "run" / "prepare").exists()
 
 

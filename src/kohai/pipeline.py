@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from kohai import progress, report
 from kohai.config import Config, to_yaml
 from kohai.errors import ConfigError, UserError
+from kohai.judge import load_rubric
+from kohai.tasks.apibench import read_answers
 from kohai.workspace import ROUNDED, Workspace, run_stage
 
 STAGES = (
@@ -106,10 +109,11 @@ def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> 
 
 
 def check_files(config: Config) -> None:
-    """Hours before a stage reads them: the user's files are there. What `prepare` reads it tells of by itself.
+    """Hours before a stage reads them: the user's files are there and whole. Of what `prepare` reads it tells itself.
 
     Raises:
-        ConfigError: they are not; all of them, one a line.
+        ConfigError: they are not there; all of them, one a line.
+        DataError: one is not what it should be.
     """
     named: dict[str, Path | None] = {
         "sandbox.catalogue": config.sandbox.catalogue,
@@ -121,6 +125,12 @@ def check_files(config: Config) -> None:
     missing = [name for name, path in named.items() if path is not None and not path.exists()]
     if missing:
         raise ConfigError("\n".join(f"{name}: {named[name]} does not exist" for name in missing))
+    from kohai.stages import feedback
+
+    load_rubric(config.feedback.rubric)
+    feedback.labels_of(config.feedback.labels)
+    for path in config.evaluate.answers.values():
+        read_answers(path, sys.maxsize)
 
 
 def call_all(name: str, number: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
