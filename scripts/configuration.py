@@ -21,7 +21,8 @@ HEAD = """\
 
 A configuration is a YAML file; `configs/` holds some. Only `run`, `package.path` (or `package.docs`) and `tasks.folder`
 must be given.
-`kohai config show CONFIG` prints one with every default filled in, `kohai config schema` its JSON Schema.
+`kohai config show CONFIG` prints one with every default filled in (but for limits of programs, where an image may
+have its own), `kohai config schema` its JSON Schema.
 
 - `--set a.b=c` overrides one value, as often as wanted; the value is YAML: `--set tasks.n_test='[120, 40]'`.
 - An unknown key is an error that names the nearest known one; all mistakes are listed in one message.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kohai.config import Config, Gate, load_config, parse_config, schema, to_yaml
+from kohai.config import Config, Gate, LimitName, load_config, parse_config, schema, to_yaml
 from kohai.errors import ConfigError
 from kohai.verify import CRITERIA
 
@@ -145,6 +145,13 @@ def test_the_shipped_configurations(path):
     config = load_config(path)
     assert config.run == Path("runs") / path.stem
     assert parse_config(yaml.safe_load(to_yaml(config))) == config
+
+
+def test_a_limit_that_is_not_named_may_be_the_images():
+    """The resolved form names no other limits than the file did."""
+    limits = set(typing.get_args(LimitName))
+    config = parse_config(GOOD | {"sandbox": {"memory_mb": 300}})
+    assert set(yaml.safe_load(to_yaml(config))["sandbox"]) & limits == {"memory_mb"}
 
 
 def test_every_field_says_what_it_is():

@@ -192,6 +192,9 @@ class PracticeSamplingConfig(SamplingConfig):
     )
 
 
+LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
+
+
 class SandboxConfig(_Section):
     """Where programs run, and the limits of one."""
 
@@ -556,9 +559,14 @@ def override_section(kind: type[Section], data: dict[str, Any], overrides: Seque
     return _validated(kind, data, kind.__name__)
 
 
-def to_yaml(config: BaseModel) -> str:
-    """The resolved configuration, as a run's folder keeps it."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def to_yaml(config: Config) -> str:
+    """The resolved configuration, as a run's folder keeps it. A limit of programs that it does not name stays out: an
+    image may have its own there.
+    """
+    data = config.model_dump(mode="json")
+    for name in set(typing.get_args(LimitName)) - config.sandbox.model_fields_set:
+        del data["sandbox"][name]
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
 def schema() -> dict[str, Any]:

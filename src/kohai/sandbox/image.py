@@ -20,15 +20,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from kohai.config import problems_of, read_yaml
+from kohai.config import LimitName, problems_of, read_yaml
 from kohai.errors import DataError, ToolError
 from kohai.workspace import digest_path
 
-LimitName = Literal["cpu_seconds", "wall_seconds", "memory_mb", "file_mb", "disk_mb", "files", "output_kb"]
 NAMED = ("lock", "warmup", "files", "catalogue")  # what an image's file names beside it
 FILES = (".yaml", ".yml")  # other names are those of images that ship with Kohai
 MARK = "image.json"  # written last: the image is whole

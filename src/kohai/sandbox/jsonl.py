@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kohai import progress
-from kohai.config import SandboxConfig, override_section
+from kohai.config import LimitName, SandboxConfig, override_section
 from kohai.errors import DataError
-from kohai.sandbox.image import LimitName
 from kohai.sandbox.sandbox import Program, Sandbox
 from kohai.workspace import Workspace
 
