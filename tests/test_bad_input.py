@@ -153,8 +153,8 @@ def test_files_that_late_stages_read(small):
     with pytest.raises(ConfigError) as error:
         pipeline.run(small.config(*missing))
     assert str(error.value).splitlines() == [
-        "feedback.labels: labels.jsonl does not exist",
-        "evaluate.answers.elsewhere: answers.jsonl does not exist",
+        f"feedback.labels: {Path.cwd()}/labels.jsonl does not exist",
+        f"evaluate.answers.elsewhere: {Path.cwd()}/answers.jsonl does not exist",
     ]
     rubric = small.folder / "rubric.yaml"
     rubric.write_text("- {id: parses, question: Does it?, answerer: nobody}\n", encoding="utf-8")

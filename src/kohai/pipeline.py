@@ -122,9 +122,9 @@ def check_files(config: Config) -> None:
         "feedback.labels": config.feedback.labels,
         **{f"evaluate.answers.{name}": path for name, path in config.evaluate.answers.items()},
     }
-    missing = [name for name, path in named.items() if path is not None and not path.exists()]
+    missing = [f"{n}: {p.absolute()} does not exist" for n, p in named.items() if p is not None and not p.exists()]
     if missing:
-        raise ConfigError("\n".join(f"{name}: {named[name]} does not exist" for name in missing))
+        raise ConfigError("\n".join(missing))
     from kohai.stages import feedback
 
     load_rubric(config.feedback.rubric)
