@@ -374,6 +374,18 @@ def test_a_refused_setting_is_left_out_from_then_on(serve, setting):
     found = judge_at(server.url, concurrency=1).answer(CRITERIA, [case("print(1)"), case("print(2)")])
     assert answers(found) == [["yes", "no"]] * 2
     assert [setting in body for body in server.requests] == [True, False, False]
+    renamed = [body.get("max_completion_tokens") for body in server.requests[1:]]
+    assert renamed == [server.requests[0]["max_tokens"] if setting == "max_tokens" else None] * 2
+
+
+def test_a_case_that_is_too_long_refuses_no_setting(serve):
+    """It is unscored; the next one is asked as before, its reply bounded."""
+    message = "'max_tokens' or 'max_completion_tokens' is too large: 512. This model's maximum context length is 4096"
+    server = serve(lambda number, _body: (400, {"error": {"message": message}}) if number == 2 else (200, chat(GOOD)))
+    asked = [case(f"print({n})") for n in range(3)]
+    found = [judge_at(server.url, concurrency=1).answer(CRITERIA, asked)][0]
+    assert sorted(answers(found)) == [["unscored", "unscored"], ["yes", "no"], ["yes", "no"]]
+    assert all("max_tokens" in body for body in server.requests)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000/v1", "ftp://host/v1", "http://", "nonsense", "http://host:port/v1"])

@@ -6,7 +6,7 @@ import pytest
 
 from kohai.config import parse_config
 from kohai.judge import Case, Criterion, Member, Panel, Rubric, judge
-from kohai.judge.panel import deviation, pooled
+from kohai.judge.panel import counting, deviation, pooled
 from kohai.judge.reliability import SUREST, Reliability, fit, worth
 from kohai.models.judging import answers_depend_on
 from kohai.records import Completion, Execution, Task, Verdict
@@ -82,6 +82,12 @@ def test_a_tie_is_unscored():
     """One against one: nobody knows."""
     [verdict] = panel_verdicts(Panel([Member(Scripted("a", "yes")), Member(Scripted("b", "no"))]), 1)
     assert (verdict.answer, verdict.probability) == ("unscored", None)
+    criterion = Criterion("does_task", "Does it?", ("llm", "human"))
+    judges = [Verdict("does_task", "yes", "a"), Verdict("does_task", "no", "b")]
+    assert counting(criterion, [*judges, verdict]) is None  # neither judge decides, whoever stands first
+    person = Verdict("does_task", "no", "human")
+    assert counting(criterion, [*judges, verdict, person]) == person
+    assert counting(criterion, judges[1:]) == judges[1]
 
 
 def test_missing_voices_are_left_out():

@@ -334,6 +334,7 @@ def other(workspace, tmp_path) -> Workspace:
     found = [e for e in evaluations() if e.arm == "sft"]
     found += [evaluation("rlaif", task, OK if task < 6 else FAILED, task < 6) for task in range(11)]
     made.write_records("evaluate/evaluations.jsonl", found)
+    made.write_text("config.yaml", made.path("config.yaml").read_text().replace("seed: 7", "seed: 8"))
     return made
 
 
@@ -357,6 +358,10 @@ def test_runs_side_by_side(workspace, other, tmp_path):
     assert "other: RLAIF less run: RLAIF" in page
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
     assert "| other: RLAIF | 54.5 % [" in paths.table.read_text()
+    for other_text in ("seed: 7", "seed: 8\nrl: {steps: 2}"):  # the same seed again, and other settings: no repetition
+        other.write_text("config.yaml", workspace.path("config.yaml").read_text().replace("seed: 7", other_text))
+        found = json.loads(report.compare([workspace, other], tmp_path / "both").data.read_text())
+        assert set(found["paired"]) == {"other: sft less run: sft", "other: rlaif less run: rlaif"}
 
 
 def test_the_command_compares(workspace, other, tmp_path):

@@ -307,8 +307,8 @@ def test_the_temperature_says_how_sure_it_is():
     """Apart by 4 log-odds (a reward of 2, deviation 2), right in three of four: sigmoid(4 / T) = 0.75 = T of 3.64,
     and 3.9 as the labels are drawn in: (24 + 1) / (32 + 2) are right.
     """
-    pairs = [Preference("a", 0, 1, 0.5)] * 24 + [Preference("a", 1, 0, 0.5)] * 8
-    found = calibrated(pairs, {"a": [1.0, -1.0]}, 2.0)
+    pairs = [p for t in "ab" for p in [Preference(t, 0, 1, 0.5)] * 12 + [Preference(t, 1, 0, 0.5)] * 4]
+    found = calibrated(pairs, {"a": [1.0, -1.0], "b": [1.0, -1.0]}, 2.0)
     assert found.temperature == pytest.approx(4 / math.log(25 / 9), abs=1e-3)
     without = (24 * math.log1p(math.exp(-4)) + 8 * math.log1p(math.exp(4))) / 32
     assert found.log_loss_without == pytest.approx(without, abs=5e-5)  # it is rounded to four places

@@ -1,5 +1,6 @@
 """One RL step's rollouts: which completions are learned from, and with what; and the learning rate's course."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +69,8 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     assert (best.completions, alike.completions, lone.completions) == ([[52]], [[50]], [[50]])
     unshifted = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"baseline_shift": 0.0})), 0)[0]
     assert [rollout.task_id for rollout in unshifted] == ["mixed", "one passes"]
+    by_execution = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"reward": "execution"})), 0)[0]
+    assert by_execution[2].scores.tolist() == pytest.approx([1 + math.tanh(0.5)])  # the deviation is not asked
 
 
 def test_what_the_environment_stopped_is_in_no_group(monkeypatch):

@@ -46,6 +46,7 @@ def test_load_tasks_reads_records(tmp_path):
         (GOOD | {"id": " "}, r"demo.jsonl:3: field 'id' is empty"),
         (GOOD | {"id": "t2", "instruction": " "}, r"demo.jsonl:3: field 'instruction' is empty"),
         (GOOD | {"id": "t2", "reference": "x ="}, r"demo.jsonl:3: field 'reference' is not Python"),
+        (GOOD | {"id": "t2", "reference": "# later"}, r"demo.jsonl:3: field 'reference' has no code"),
         (GOOD | {"id": "t2", "fixture": "gone.sql"}, r"demo.jsonl:3: field 'fixture': .*gone.sql does not exist"),
         (GOOD | {"id": "t2", "fixture": "../"}, r"demo.jsonl:3: field 'fixture': '../' leads out of"),
     ],

@@ -33,10 +33,14 @@ _REFUSABLE = {
     "response_format": ("response_format", "json_schema"),
     "seed": ("seed",),
     "temperature": ("temperature",),
+    "max_completion_tokens": ("max_completion_tokens",),
     "max_tokens": ("max_tokens",),
     "top_logprobs": ("top_logprobs",),
     "logprobs": ("logprobs",),
 }
+
+
+_TOO_LONG = ("too large", "too long", "context length", "maximum context")
 
 
 class CallError(Exception):
@@ -155,7 +159,9 @@ class ChatClient:
     async def _post(self, http: httpx2.AsyncClient, messages: Messages, options: Mapping[str, Any]) -> httpx2.Response:
         """One request, and again without each setting that the server refuses."""
         while True:
-            sent = {name: value for name, value in options.items() if name not in self.refused}
+            is_renamed = "max_tokens" in options and "max_tokens" in self.refused  # as OpenAI's newer models have it
+            known = {**options, "max_completion_tokens": options["max_tokens"]} if is_renamed else options
+            sent = {name: value for name, value in known.items() if name not in self.refused}
             response = await self._send(http, messages, sent)
             refused = _refused_setting(response, sent)
             if refused is None:
@@ -167,7 +173,7 @@ class ChatClient:
         expected, most = self.expected(messages), self.most(messages)
         async with self._rates.call(expected.input_tokens + expected.output_tokens) as paced:
             await self.budget.take(most)
-            used = Usage(0, expected.input_tokens)  # of a request that got no answer: it may have been read
+            used = Usage(0, expected.input_tokens, most.output_tokens)  # of one without an answer: it may be billed
             try:
                 async with asyncio.timeout(self.config.timeout_seconds):
                     response = await http.post(
@@ -253,6 +259,8 @@ def _refused_setting(response: httpx2.Response, sent: Mapping[str, Any]) -> str 
     if response.status_code not in (400, 422):
         return None
     text = response.text.lower()
+    if any(words in text for words in _TOO_LONG):
+        return None  # of this case, not of the setting
     for name, words in _REFUSABLE.items():
         if name in sent and any(word in text for word in words):
             return name

@@ -29,6 +29,6 @@ def _hacked(code: str, instruction: str, docs: str) -> Iterator[tuple[str, str]]
     yield "copied_docs", f"documentation = {docs!r}\n{code}"
     yield "empty_answer", ""
     yield "nothing_done", "pass"
-    attacks = injections(code, instruction=instruction)
-    if attacks:
-        yield "prompt_injection", attacks[0].code
+    orders = [attack.code for attack in injections(code, instruction=instruction) if attack.kind == "comment_order"]
+    if orders:
+        yield "prompt_injection", orders[0]

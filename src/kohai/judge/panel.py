@@ -244,13 +244,14 @@ def deviation(rubric: Rubric, verdicts: Sequence[Verdict]) -> float:
 
 
 def counting(criterion: Criterion, verdicts: Sequence[Verdict]) -> Verdict | None:
-    """The verdict that counts for a criterion: of its most trusted answerer that scored it, the panel before judges."""
-    scored = [
-        verdict
-        for verdict in verdicts
-        if verdict.criterion == criterion.id and verdict.answer != "unscored" and _kind(verdict) in criterion.answerers
-    ]
-    return min(scored, key=lambda v: (criterion.answerers.index(_kind(v)), v.answerer != PANEL), default=None)
+    """The verdict that counts for a criterion: of its most trusted answerer that scored it. Where there is a panel's,
+    that stands for its judges, unscored or not.
+    """
+    about = [v for v in verdicts if v.criterion == criterion.id and _kind(v) in criterion.answerers]
+    if any(verdict.answerer == PANEL for verdict in about):
+        about = [verdict for verdict in about if verdict.answerer == PANEL or _kind(verdict) != "llm"]
+    scored = [verdict for verdict in about if verdict.answer != "unscored"]
+    return min(scored, key=lambda v: criterion.answerers.index(_kind(v)), default=None)
 
 
 def _worded(verdict: Verdict) -> str:

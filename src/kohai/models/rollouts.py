@@ -95,7 +95,9 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
             low, high = settings.dropped_band
             passing = [i for i in passing if not low <= one.rewards[i] <= high]
         kept = passing[: settings.n_learned]
-        in_log_odds = torch.tensor([[scores[i] for i in known]]) * trainer.reward_model.head.deviation.cpu()
+        in_log_odds = torch.tensor([[scores[i] for i in known]])
+        if settings.reward == "reward_model":  # else its units are not asked either
+            in_log_odds = in_log_odds * trainer.reward_model.head.deviation.cpu()
         earned = EARNED[settings.estimator](in_log_odds)[0, [known.index(i) for i in kept]] + settings.baseline_shift
         if kept and bool(earned.abs().max() > WITHOUT_SIGNAL):
             learned.append((one.only(kept), earned))

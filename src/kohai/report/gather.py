@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import yaml
 
 from kohai import machine
+from kohai.config import ANSWERERS
 from kohai.errors import WorkspaceError
+from kohai.judge.panel import PANEL
 from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
 from kohai.workspace import ROUNDED, Workspace
@@ -71,8 +73,8 @@ def gather(workspace: Workspace) -> dict[str, Any]:
 
 def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
     """Several runs as one report of the same shape: an arm is named `run: arm`, and each run's arm is paired with the
-    first run's; arms that each run has are also paired over all runs, as seeds of one another. What belongs to one run
-    alone (curves, feedback, judges) is absent.
+    first run's; where the runs differ by their seed alone, arms that each has are also paired over all. What belongs to
+    one run alone (curves, feedback, judges) is absent.
 
     Raises:
         WorkspaceError, DataError: as `gather`.
@@ -103,8 +105,23 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         "peak_gpu_memory_bytes": max(filter(None, (of_run["peak_gpu_memory_bytes"] for of_run in facts)), default=None),
         "config": {name: of_run["config"] for name, of_run in by_name.items()},
     }
-    paired = tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ") | tables.pooled(by_run, 0)
+    paired = tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ")
+    if are_seeds(facts):
+        paired |= tables.pooled(by_run, 0)
     return _report(whole, by_arm, tasks, paired, comparisons=last_first)
+
+
+def are_seeds(facts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether runs are one another's repetitions: each with a seed of its own, and settings that are the same but for
+    what does not change an answer.
+    """
+
+    def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in config.items() if key not in ("run", "seed", "report_to")}
+        return kept | {"evaluate": {**(kept.get("evaluate") or {}), "arms": None, "resamples": None}}
+
+    seeds = {of_run["seed"] for of_run in facts}
+    return len(seeds) == len(facts) and all(settings(one["config"]) == settings(facts[0]["config"]) for one in facts)
 
 
 def _report(
@@ -222,14 +239,18 @@ def _tasks(workspace: Workspace, by_arm: tables.ByArm) -> dict[str, Task]:
 
 
 def _feedback(feedback: list[Feedback]) -> dict[str, Any] | None:
-    """Per criterion how many verdicts are yes, no and unscored, all judges' together; how many completions got a score,
-    and the mean of those.
+    """Per criterion how many verdicts are yes, no and unscored, a panel's in place of its judges', people's aside; how
+    many completions got a score, and the mean of those.
     """
     if not feedback:
         return None
     criteria: dict[str, dict[str, int]] = {}
     for item in feedback:
+        together = {verdict.criterion for verdict in item.verdicts if verdict.answerer == PANEL}
         for verdict in item.verdicts:
+            is_judges = verdict.answerer not in (*ANSWERERS, PANEL)
+            if verdict.answerer == "human" or (is_judges and verdict.criterion in together):
+                continue
             counts = criteria.setdefault(verdict.criterion, {"yes": 0, "no": 0, "unscored": 0})
             counts[verdict.answer] += 1
     scores = [item.score for item in feedback if item.score is not None]

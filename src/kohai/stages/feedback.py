@@ -75,7 +75,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         counted = lambda done: bar.advance(done, note=panel.note())  # noqa: E731
         feedback = judge(rubric, cases, panel, config.feedback.soft, counted, labels)
     answers = {
-        c.id: Counter(v.answer for f in feedback if (v := counting(c, f.verdicts)) is not None) for c in rubric.criteria
+        c.id: Counter("unscored" if (v := counting(c, f.verdicts)) is None else v.answer for f in feedback)
+        for c in rubric.criteria
     }
     refuse_unscored(feedback, config.feedback.max_unscored)
     workspace.write_records("feedback/feedback.jsonl", feedback)

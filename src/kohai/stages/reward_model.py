@@ -128,7 +128,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         for task_id, found in codes.items()
     }
     instructions = {task_id: task.instruction for task_id, task in compared.items()}
-    seen = turned_round(pairs, learned, settings.flipped, config.seed)
+    noisy = turned_round(pairs, [*learned, *held_out], settings.flipped, config.seed)
+    seen = {task_id: noisy[task_id] for task_id in learned}
     material = Material(instructions, codes, findings, seen, learned)
     start_from = first_adapter(config, workspace)
     model, names, heads, logprobs = fit_members(config, workspace, base, material, start_from)
@@ -144,7 +145,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     head.standardise(torch.cat([logprobs[t] for t in known], dim=1), torch.cat([findings[t] for t in known]))
     raw = scores_of(head, logprobs, findings)
     kept = [p for task_id in held_out for p in pairs[task_id]]
-    calibration = calibrated(kept, raw, float(head.deviation))
+    calibration = calibrated([p for task_id in held_out for p in noisy[task_id]], raw, float(head.deviation))
     head.cool(calibration.temperature)
     scores = scores_of(head, logprobs, findings)
     for name, role in zip(adapter_names(len(reward_model.names)), reward_model.names, strict=True):
@@ -213,14 +214,15 @@ def turned_round(
 
 
 def calibrated(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]], deviation: float) -> Calibration:
-    """Fits the temperature to held-out pairs. The log loss with it is measured on each half of the pairs with the
+    """Fits the temperature to held-out pairs. The log loss with it is measured on each half of the tasks with the
     temperature of the other half.
     """
     apart = [(scores[p.task_id][p.chosen] - scores[p.task_id][p.rejected]) * deviation for p in pairs]
     labels = [p.label for p in pairs]
     losses = []
+    number = {task_id: i for i, task_id in enumerate(dict.fromkeys(p.task_id for p in pairs))}
     for half in (0, 1):
-        of_half, of_other = (range(start, len(pairs), 2) for start in (half, 1 - half))
+        of_half, of_other = ([i for i, p in enumerate(pairs) if number[p.task_id] % 2 == h] for h in (half, 1 - half))
         if of_half and of_other:
             fitted = temperature([apart[i] for i in of_other], [labels[i] for i in of_other])
             losses += [log_loss([apart[i] / fitted], [labels[i]]) for i in of_half]
@@ -335,12 +337,16 @@ def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str
 
 
 def pair_accuracy(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]]) -> dict[str, Any] | None:
-    """Share of the preferences that the rewards order rightly."""
+    """Share of the preferences that the rewards order rightly. `n` pairs of how many tasks: a task's are alike, so the
+    interval, which takes them for independent, is narrow.
+    """
     right = [scores[p.task_id][p.chosen] > scores[p.task_id][p.rejected] for p in pairs]
     if not right:
         return None
     interval = wilson(sum(right), len(right))
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n} | {
+        "tasks": len({p.task_id for p in pairs})
+    }
 
 
 def correlations(

@@ -80,8 +80,11 @@ def _check(task: Task, where: str, folder: Path, seen: dict[str, int]) -> None:
         raise DataError(f"{where}: field 'id' is empty; give a unique one")
     if not task.instruction.strip():
         raise DataError(f"{where}: field 'instruction' is empty; say what the program is to do")
-    if task.reference is not None and code.parse(task.reference) is None:
-        raise DataError(f"{where}: field 'reference' is not Python; mend it or leave it out")
+    if task.reference is not None:
+        tree = code.parse(task.reference)
+        if tree is None or not tree.body:
+            what = "is not Python" if tree is None else "has no code"
+            raise DataError(f"{where}: field 'reference' {what}; mend it or leave it out")
     if task.fixture is not None:
         source = folder / task.fixture
         if not source.exists():
