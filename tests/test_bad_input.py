@@ -19,6 +19,7 @@ from kohai.config import Config, LoraConfig, ModelConfig, load_config
 from kohai.errors import ConfigError, DataError, UserError, WorkspaceError
 from kohai.models import adapters
 from kohai.models.base import choose_dtype, load_base
+from kohai.sandbox.image import importable, open_image
 
 ROOT = Path(__file__).parent.parent
 SMOKE = ["configs/smoke.yaml", "--set", "model.threads=1"]
@@ -211,7 +212,13 @@ def test_what_an_image_has_may_be_imported(small):
     module.mkdir(parents=True)
     (module / "__init__.py").write_text("def loud(text):\n    return text.upper()\n", encoding="utf-8")
     image = small.folder / "own.yaml"
-    image.write_text("name: own\npaths: [more]\n", encoding="utf-8")
+    single = small.folder / "single"  # a package itself: its modules are no modules of their own
+    single.mkdir()
+    (single / "__init__.py").write_text("", encoding="utf-8")
+    (single / "inside.py").write_text("", encoding="utf-8")
+    image.write_text("name: own\npaths: [more, single]\n", encoding="utf-8")
+    plain = importable(open_image("plain", small.folder))
+    assert importable(open_image(str(image), small.folder)) - plain == {"helpers", "single"}
     code = 'import greetings\nimport helpers\n\nprint(helpers.loud(greetings.greet("Kai")))\n'
     references(small, code, code.replace("helpers", "helping"))
     report = pipeline.run(small.config(f"sandbox.image={image}"), ["prepare"])["prepare"]

@@ -1,6 +1,7 @@
 """Static checks: a table of small programs with the verdicts they must get."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import catalog_package
@@ -381,3 +382,122 @@ def test_nothing_is_said_against_any_reference_of_the_example(split):
     for criterion in ("covers", "prints"):
         answers = [v.answer for verdicts in found.values() for v in verdicts if v.criterion == criterion]
         assert answers.count("yes") > len(tasks) / 2
+
+
+ORDINARY = {
+    "__init__.py": """
+        from __future__ import annotations
+        from collections import namedtuple
+        from json import JSONEncoder
+        from pathlib import Path
+        from typing import Protocol
+        from pydantic.dataclasses import dataclass
+        from shop._speed import encode
+        from shop._base import make_base
+
+        LOW, HIGH = 0, 9
+        Base = make_base()
+        Point = namedtuple("Point", "x y")
+
+
+        @dataclass
+        class Order:
+            id: int
+
+
+        class User(Base): ...
+
+
+        class Spot(Point): ...
+
+
+        class Model:
+            def __init_subclass__(cls): ...
+
+
+        class Thing(Model):
+            name: str
+
+
+        class JSONEncoder(JSONEncoder): ...
+
+
+        class Item:
+            name: str = ""
+
+
+        class Client:
+            def list(self) -> list[Item]: ...
+
+            def both(self) -> tuple: ...
+
+
+        class Settings:
+            def __init__(self, **given):
+                self.__dict__.update(given)
+
+
+        class Store:
+            def __init__(self, root: str):
+                root = Path(root)
+                self.root = root
+
+
+        class Sink(Protocol):
+            def write(self, text: str) -> None: ...
+
+
+        class FileSink:
+            def write(self, text: str) -> None: ...
+
+
+        def export(sink: Sink) -> None: ...
+
+
+        def load(key: str) -> object: ...
+
+
+        def count(number: int) -> int: ...
+        """,
+    "_base.py": "def make_base(): ...",
+}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from shop import Order\nOrder(id=1)",
+        "from shop import User\nUser(name='x')",
+        "from shop import Spot\nSpot(1, 2)",
+        "from shop import Thing\nThing(name='x')",
+        "from shop import JSONEncoder\nJSONEncoder(indent=1)",
+        "from shop import Client\nfor item in Client().list():\n    print(item.name)",
+        "from shop import Client\nprint(Client().both().left)",
+        "from shop import LOW, HIGH, encode\nprint(encode(LOW + HIGH))",
+        "from shop import Settings\nprint(Settings(host='x').host)",
+        "from shop import Item\nprint(Item().__dict__)",
+        "from shop import Store\nprint(Store('/d').root.exists())",
+        "from shop import FileSink, export\nexport(FileSink())",
+        "from shop import Item, load\nfound = load('a')\nif isinstance(found, Item):\n    print(found.name)",
+        f"from shop import count\ncount({'9' * 400})",
+    ],
+)
+def test_what_runs_of_ordinary_packages_is_not_accused(tmp_path, program):
+    """Constructors made elsewhere, a method named as a builtin, tuples of constants, extensions, protocols."""
+    for name, text in ORDINARY.items():
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        (tmp_path / "shop" / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    found = {v.criterion: v for v in check(program, read_package(tmp_path / "shop"), "Do it.", "")}
+    for criterion in ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"):
+        assert found[criterion].answer != "no", found[criterion].evidence
+
+
+def test_what_does_not_exist_of_ordinary_packages_is_accused(tmp_path):
+    """What is written plainly is still told."""
+    for name, text in ORDINARY.items():
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        (tmp_path / "shop" / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    catalog = read_package(tmp_path / "shop")
+    for program in ("from shop import MIDDLE", "from shop import Item\nItem().label", "from shop import Item\nItem(1)"):
+        answers = {v.criterion: v.answer for v in check(program, catalog, "Do it.", "")}
+        assert "no" in (answers["api_exists"], answers["arguments_bind"]), program

@@ -7,6 +7,8 @@ import inspect
 import re
 from typing import Any, cast
 
+import griffe
+
 from kohai.catalog.names import Names
 from kohai.catalog.values import known_names
 from kohai.records import Api, ApiKind, Parameter, ParameterKind
@@ -70,15 +72,27 @@ def class_kind(cls: Any, names: Names) -> ApiKind:
     return "class"
 
 
+def lineage(cls: Any) -> list[Any]:
+    """A class and its ancestors in the package, in the order in which names are looked up; where that order cannot be
+    told, it alone.
+    """
+    try:
+        return [cls, *cls.mro()]
+    except (ValueError, griffe.GriffeError):
+        return [cls]
+
+
 def class_parameters(cls: Any, bases: tuple[str, ...], names: Names) -> tuple[list[Parameter], bool]:
     """The parameters of a class's construction, and whether they are surely all."""
-    for owner in (cls, *cls.mro()):
+    owners = lineage(cls)
+    for owner in owners:
         for name in ("__init__", "__new__"):
             method = owner.members.get(name)
             if method is not None and not method.is_alias and method.is_function:
-                scope = owner
-                found = [_parameter(item, names, scope) for item in list(method.parameters)[1:]]
+                found = [_parameter(item, names, owner) for item in list(method.parameters)[1:]]
                 return found, keeps_signature(method)
+        if is_reshaped(owner, names.bases(owner), names) or any("__init_subclass__" in one.members for one in owners):
+            return [], False
     foreign = set(_foreign_bases(cls, names))
     if "typing.NamedTuple" in foreign:
         fields = [member for member in cls.members.values() if not member.is_alias and member.is_attribute]
@@ -100,9 +114,16 @@ def class_parameters(cls: Any, bases: tuple[str, ...], names: Names) -> tuple[li
 
 def is_reshaped(cls: Any, bases: tuple[str, ...], names: Names) -> bool:
     """True where a decorator or a base from outside the package may give the class names that its source lacks."""
-    if any(decorator not in _CLASS_DECORATORS for decorator in _decorators(cls)):
+    for item in cls.decorators:
+        last = str(item.callable_path).rpartition(".")[2]
+        if last not in _CLASS_DECORATORS or (last == "dataclass" and item.callable_path != "dataclasses.dataclass"):
+            return True
+    if getattr(cls, "keywords", None):
         return True
-    return any(not base.startswith(names.package + ".") and known_names(base) is None for base in bases)
+    inside = {names.rename(owner.path) for owner in lineage(cls)[1:]}
+    return any(
+        base not in inside if base.startswith(names.package + ".") else known_names(base) is None for base in bases
+    )
 
 
 def keeps_signature(function: Any) -> bool:
@@ -127,11 +148,13 @@ def is_enum_member(member: Any) -> bool:
     )
 
 
-def annotation_from_parameter(attribute: Any, cls: Any, names: Names) -> str:
-    """The annotation of `self.x = x`, taken from the parameter of `__init__`."""
+def annotation_from_parameter(attribute: Any, cls: Any, names: Names, unsure: set[str]) -> str:
+    """The annotation of `self.x = x`, taken from the parameter of `__init__`; none where either is in `unsure`."""
     init = cls.members.get("__init__")
     value = str(attribute.value) if attribute.value is not None else ""
     if init is None or init.is_alias or not init.is_function or not value.isidentifier():
+        return ""
+    if unsure & {attribute.name, value}:
         return ""
     for parameter in list(init.parameters)[1:]:
         if parameter.name == value and parameter.kind.value.startswith(("positional", "keyword")):
@@ -151,7 +174,8 @@ def _returns(function: Any, names: Names) -> str:
             return f"{manager}[{inner}]" if inner else manager
     if not keeps_signature(function):
         return ""
-    is_generator = text.rpartition(".")[2].startswith(("AsyncIterator", "AsyncGenerator", "AsyncIterable"))
+    last = text.partition("[")[0].rpartition(".")[2]
+    is_generator = last in ("AsyncIterator", "AsyncGenerator", "AsyncIterable")
     return f"Coroutine[{text}]" if "async" in function.labels and text and not is_generator else text
 
 
@@ -219,7 +243,7 @@ def _is_property_part(decorator: str) -> bool:
 
 def _foreign_bases(cls: Any, names: Names) -> list[str]:
     """The bases outside the package of a class and of its ancestors."""
-    bases = [base for owner in (cls, *cls.mro()) for base in names.bases(owner)]
+    bases = [base for owner in lineage(cls) for base in names.bases(owner)]
     return [base for base in bases if not base.startswith(names.package + ".")]
 
 

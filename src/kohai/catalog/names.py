@@ -80,12 +80,15 @@ class Names:
 
     def lookup(self, name: str, scope: Any) -> str | None:
         """The id of a name that an annotation in `scope` uses, where the package defines it (and it is no function)."""
+        first = name.partition(".")[0]
+        while scope.is_class and (own := scope.members.get(first)) is not None and not own.is_alias and own.is_function:
+            scope = scope.parent  # a method of that name is no type
         try:
-            path = scope.resolve(name.partition(".")[0])
+            path = scope.resolve(first)
         except griffe.GriffeError:
             return None
         path = ".".join([path, *name.split(".")[1:]])
-        if not path.startswith(self.package + "."):
+        if not path.startswith(self.package + ".") or "[" in path:  # a type parameter's has brackets
             return None
         path = self.aliases.get(path, path)
         return self.rename(path) if path.startswith(self.package + ".") and not self._is_function(path) else None
@@ -110,7 +113,7 @@ class Names:
         """New ids for what is defined in private modules and re-exported from public ones."""
         better: dict[str, str] = {}
         for path, target in sorted(ends.items(), key=lambda item: (item[0].count("."), item[0])):
-            inside = target.startswith(self.package + ".") and target not in self.modules
+            inside = target not in self.modules and target.rpartition(".")[0] in self.modules
             if inside and target not in better and not self.is_public(target) and self.is_public(path):
                 better[target] = path
         return better

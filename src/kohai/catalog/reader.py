@@ -36,17 +36,20 @@ def read_package(path: Path, names: Sequence[str] = ()) -> Catalog:
         loader.resolve_aliases(implicit=True, external=False)
     except (griffe.GriffeError, ImportError) as error:
         raise DataError(f"{path}: cannot be read as a package ({error})") from None
-    reader = _Reader(package, sources.assigned_names(trees, path))
+    reader = _Reader(package, sources.assigned(trees, path), sources.bound_names(trees, path))
     reader.read()
+    if sources.is_partly_unread(path):
+        reader.open.add(path.name)
     return reader.catalog(names)
 
 
 class _Reader:
     """Collects what the package's modules hold."""
 
-    def __init__(self, package: Any, assigned: dict[str, set[str]]) -> None:
+    def __init__(self, package: Any, assigned: dict[str, sources.Assigned], bound: dict[str, set[str]]) -> None:
         self.package = package
         self.assigned = assigned
+        self.bound = bound
         self.names = Names(package)
         self.apis: dict[str, Api] = {}
         self.attributes: dict[str, str] = {}
@@ -55,8 +58,11 @@ class _Reader:
 
     def read(self) -> None:
         for module in self.names.modules.values():
-            if module.members.get("__getattr__") is not None or self.names.has_unread_star(module):
+            bound = self.bound.get(module.path, set())
+            if {"__getattr__"} & {*module.members, *bound} or self.names.has_unread_star(module):
                 self.open.add(module.path)
+            for name in sorted(bound - set(module.members)):  # a tuple's parts, a loop's name
+                self.attributes[self.names.rename(f"{module.path}.{name}")] = ""
             for member in module.members.values():
                 if not member.is_alias and not member.is_module:
                     self._member(member)
@@ -68,7 +74,7 @@ class _Reader:
         elif member.is_class:
             self._class(member, path)
         else:
-            self.attributes[path] = self.names.annotation(member.annotation, member.parent)
+            self.attributes[path] = self.names.annotation(getattr(member, "annotation", None), member.parent)
 
     def _function(self, function: Any, path: str) -> None:
         self.apis[path] = apis.function_api(function, path, self.names)
@@ -79,8 +85,7 @@ class _Reader:
 
     def _class(self, cls: Any, path: str) -> None:
         base_ids = self.names.bases(cls)
-        if cls.keywords if hasattr(cls, "keywords") else False:
-            self.open.update((path, path + "()"))
+        assigned = self.assigned.get(cls.path, sources.Assigned())
         parameters, is_known = apis.class_parameters(cls, base_ids, self.names)
         if not is_known:
             self.open.add(path + "()")
@@ -95,10 +100,15 @@ class _Reader:
             else:
                 self._member(member)
                 if member.is_attribute and member.annotation is None:
-                    self.attributes[f"{path}.{name}"] = apis.annotation_from_parameter(member, cls, self.names)
-        if "__getattr__" in cls.members or "__getattribute__" in cls.members:
+                    known = apis.annotation_from_parameter(member, cls, self.names, assigned.unsure)
+                    self.attributes[f"{path}.{name}"] = known
+        if "__getattr__" in cls.members or "__getattribute__" in cls.members or assigned.is_dynamic:
             self.open.add(path)
-        for name in sorted(self.assigned.get(cls.path, ())):
+        if kind == "enum":
+            self.open.add(path + "()")
+        for name in sorted(self.bound.get(cls.path, set()) - set(cls.members)):
+            self.attributes[f"{path}.{name}"] = ""
+        for name in sorted(assigned.names):
             if f"{path}.{name}" not in self.apis:
                 self.attributes.setdefault(f"{path}.{name}", "")
         self.apis[path] = apis.class_api(cls, path, kind, base_ids, parameters, self._shown(cls, kind))
@@ -106,7 +116,7 @@ class _Reader:
     def _shown(self, cls: Any, kind: str) -> tuple[str, ...]:
         """Enum members, or public attributes with their types, inherited ones first."""
         lines: dict[str, str] = {}
-        for owner in [*reversed(cls.mro()), cls]:
+        for owner in reversed(apis.lineage(cls)):
             for name, member in owner.members.items():
                 if name.startswith("_") or member.is_alias or not member.is_attribute:
                     continue

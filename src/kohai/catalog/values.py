@@ -79,7 +79,8 @@ def attribute(catalog: Catalog, kind: Type, name: str) -> Type | None:
         return _of_thing(catalog, target, name)
     if catalog.get(kind.name):
         return _of_class(catalog, kind.name, name)
-    names = known_names(kind.name) if kind.name in _KNOWN else None
+    is_vague = kind.name in ("object", "type") or (kind.name == "tuple" and not kind.args)  # it may be of a subclass
+    names = known_names(kind.name) if kind.name in _KNOWN and not is_vague else None
     return None if names is not None and name not in names else UNKNOWN
 
 
@@ -179,6 +180,7 @@ def _of_class(catalog: Catalog, class_id: str, name: str, itself: bool = False) 
 
 
 def _named(catalog: Catalog, dotted: str) -> Type | None:
+    is_alias = dotted in catalog.aliases
     for _ in range(32):  # aliases of aliases end; a circle among them must too
         if catalog.get(dotted) or dotted in catalog.modules:
             return reference(dotted)
@@ -191,7 +193,9 @@ def _named(catalog: Catalog, dotted: str) -> Type | None:
             return UNKNOWN  # a name that the module imported from elsewhere
     parent, _, name = dotted.rpartition(".")
     head = catalog.aliases.get(parent)
-    return _named(catalog, f"{head}.{name}") if head else None
+    found = _named(catalog, f"{head}.{name}") if head else None
+    is_unread = is_alias and parent not in catalog.modules  # imported from an extension, or from what is generated
+    return UNKNOWN if found is None and is_unread else found
 
 
 def _is_special(name: str) -> bool:

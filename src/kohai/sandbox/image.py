@@ -295,7 +295,8 @@ def interpreter(spec: ImageSpec) -> Path:
 
 def importable(image: Image) -> frozenset[str]:
     """Top-level modules that its programs can import beside the standard library."""
-    places = os.pathsep.join(map(str, image.paths))
+    packages = [path for path in image.paths if (path / "__init__.py").is_file()]
+    places = os.pathsep.join(str(path) for path in image.paths if path not in packages)
     done = subprocess.run(
         [str(image.interpreter), *image.flags, "-c", LIST],
         env={"PYTHONPATH": places},
@@ -303,7 +304,7 @@ def importable(image: Image) -> frozenset[str]:
         check=True,
         timeout=60,
     )
-    return frozenset(json.loads(done.stdout)) - sys.stdlib_module_names
+    return frozenset([*json.loads(done.stdout), *(path.name for path in packages)]) - sys.stdlib_module_names
 
 
 @functools.cache

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 TRIES = 2  # of a program whose environment failed
 NOT_SKEWED = frozenset({"syntax_error", "timeout", "tampering", "nonzero_exit", "crash"})  # no version mends these
 AHEAD = 64  # programs that wait for each one that runs
-HARNESS = 4  # raised when the same program may get another outcome
+HARNESS = 5  # raised when the same program may get another outcome
 Workers = queue.LifoQueue[Worker]
 
 

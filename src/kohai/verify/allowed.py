@@ -39,6 +39,9 @@ def wrong_values(reading: Reading, catalog: Catalog) -> list[str]:
     return problems
 
 
+_PROTOCOLS = frozenset({"typing.Protocol", "typing_extensions.Protocol"})
+
+
 def _is_wrong(value: ast.expr, wanted: Type, reading: Reading, catalog: Catalog) -> bool:
     given = reading.types.get(value, UNKNOWN)
     if isinstance(value, ast.Tuple | ast.List | ast.Set) and any(
@@ -60,8 +63,8 @@ def _excludes(given: Type, wanted: Type, value: ast.expr, catalog: Catalog) -> b
     asked = catalog.get(wanted.name)
     target = referred(given)
     if asked is not None and asked.kind in ("class", "enum"):
-        if wanted.name in catalog.open:
-            return False
+        if wanted.name in catalog.open or any(base in _PROTOCOLS for base in values.ancestors(catalog, wanted.name)):
+            return False  # what a protocol asks for may be had without its name
         if target is not None:
             return True  # a module, class or function itself
         return given.name in _SCALARS | _CONTAINERS or (
@@ -70,7 +73,8 @@ def _excludes(given: Type, wanted: Type, value: ast.expr, catalog: Catalog) -> b
     if wanted.name not in _SCALARS | _CONTAINERS:
         return False
     if target is not None:
-        return target in catalog.modules or catalog.get(target) is not None
+        is_plain = catalog.get(target) is not None and f"{target}()" not in catalog.open  # else perhaps a property
+        return target in catalog.modules or is_plain
     if catalog.get(given.name) is not None:
         return _is_plain(given.name, catalog)
     if given.name not in _SCALARS | _CONTAINERS or given.name == wanted.name:

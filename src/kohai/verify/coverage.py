@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from kohai.verify.grounding import QUOTED, has_text, normal, numbers_in
 
 _POINT = re.compile(r"(?<!\S)\d{1,2}[.)](?=\s+\S)")
+_HUGE = 1e300  # beyond, integers are no floats
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[A-Za-z0-9][\w./@-]*")
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)")
 _MEASURE = re.compile(r"(\d+(?:\.\d+)?)[a-z]{1,3}")  # 20kg
@@ -30,7 +31,7 @@ def uncovered(tree: ast.Module, instruction: str) -> list[str] | None:
     said = normal(" ".join(map(str, constants)))
     known = set(numbers_in(said))
     for value in constants:
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and abs(value) < _HUGE:
             known |= {round(abs(value) * factor, 6) for factor in (1, 100, 0.01)}
     missing = [text for text in texts if not has_text(text, said, frozenset(known))]
     missing += [f"{number:g}" for number in numbers if number not in known]

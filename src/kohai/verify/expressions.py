@@ -116,7 +116,8 @@ class Expressions:
         kind = self.read(node.value)
         found = values.attribute(self.catalog, kind, node.attr)
         if found is None:
-            if node.attr not in self.stored:
+            is_special = node.attr.startswith("__") and node.attr.endswith("__")  # instances have more than `dir` tells
+            if node.attr not in self.stored and not is_special:
                 self.reading.missing.append(nearest.missing_attribute(self.catalog, kind, node))
             return UNKNOWN
         owner, target = referred(kind), referred(found)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 
 from kohai.catalog.catalog import Catalog
@@ -123,6 +124,8 @@ def _is_grounded(value: object, text: str, numbers: frozenset[float]) -> bool:
     if isinstance(value, str):
         return has_text(value, text, numbers)
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if abs(value) > sys.float_info.max:
+            return False
         number = abs(float(value))
         is_share = isinstance(value, float) and round(number * 100, 9) in numbers
         return number in (0.0, 1.0) or number in numbers or is_share

@@ -68,5 +68,7 @@ def _module(dotted: str, catalog: Catalog, line: int) -> tuple[str | None, str]:
     if found in catalog.modules:
         return found, ""
     parent, _, last = dotted.rpartition(".")
+    if parent in catalog.open:
+        return None, ""
     inside = [name.rpartition(".")[2] for name in catalog.modules if name.rpartition(".")[0] == parent]
     return None, f"line {line}: no module {dotted!r}{nearest.close(last, inside)}"

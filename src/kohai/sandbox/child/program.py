@@ -31,6 +31,7 @@ def run(code: str, channel: int, nonce: bytes) -> None:
         _end(channel, nonce, {"phase": "compile"} | _describe(error), 1)
     module = type(sys)("__main__")
     module.__dict__["__builtins__"] = __builtins__
+    module.__dict__["__file__"] = os.path.abspath("program.py")  # noqa: PTH100 - as a script of its folder has it
     sys.modules["__main__"] = module
     end: dict[str, Any] = {"phase": "end"}
     status = 0
