@@ -358,6 +358,9 @@ def test_runs_side_by_side(workspace, other, tmp_path):
     assert "other: RLAIF less run: RLAIF" in page
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
     assert "| other: RLAIF | 54.5 % [" in paths.table.read_text()
+    drawn = (tmp_path / "both" / "figures" / "executability_differences.svg").read_text()
+    assert "all runs: RLAIF less all runs: SFT" in drawn
+    assert "other: RLAIF less run: RLAIF" not in drawn
     for other_text in ("seed: 7", "seed: 8\nrl: {steps: 2}"):  # the same seed again, and other settings: no repetition
         other.write_text("config.yaml", workspace.path("config.yaml").read_text().replace("seed: 7", other_text))
         found = json.loads(report.compare([workspace, other], tmp_path / "both").data.read_text())

@@ -63,8 +63,11 @@ def splits(report: Mapping[str, Any]) -> list[str]:
 
 
 def overview(report: Mapping[str, Any]) -> dict[str, tuple[str, Markup]]:
-    """Executability and effect match of every arm on the first split, and the paired differences: title and chart."""
+    """Executability and effect match of every arm on the first split, and the paired differences (of several runs those
+    over all, where there are any): title and chart.
+    """
     charts = {}
+    over_all = [pair for pair in report["paired"] if pair.startswith("all runs: ")]
     for split in splits(report)[:1]:
         for metric in ("executability", "effect_match"):
             rows = []
@@ -85,8 +88,8 @@ def overview(report: Mapping[str, Any]) -> dict[str, tuple[str, Markup]]:
                     gap["high"],
                     "accent" if "rlaif" in pair else "series",
                 )
-                for pair, by_split in report["paired"].items()
-                if (gap := by_split.get(split, {}).get(metric)) is not None
+                for pair in over_all or report["paired"]
+                if (gap := report["paired"][pair].get(split, {}).get(metric)) is not None
             ]
             title = f"{title}: paired differences, in points"
             if chart := interval_chart(title, gaps, differences=True):
