@@ -237,7 +237,7 @@ def test_a_run_may_change_its_server(tmp_path):
     """Where the server is and how patient one is with it does not make a half-trained policy worthless."""
 
     def settings(**server):
-        data = {"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}, "rl": server}
+        data = {"run": str(tmp_path), "package": {"path": str(tmp_path)}, "tasks": {"folder": "t"}, "rl": server}
         config: Config = parse_config(data)
         return rl.depends(config, Workspace(tmp_path))[0]["rl"]
 
