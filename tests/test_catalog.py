@@ -246,3 +246,17 @@ SHOWN = {
 def test_render(catalog, api_id):
     """Signature and one sentence; then a line each: imports, enum members, way to the instance, what the call gives."""
     assert render(catalog.get(api_id), catalog) == textwrap.dedent(SHOWN[api_id]).strip()
+
+
+def test_what_is_awaited(tmp_path):
+    """A coroutine is, an async generator is not, whatever it gives."""
+    text = """
+        from collections.abc import AsyncIterator
+        class Row: ...
+        async def stream() -> AsyncIterator[Row]:
+            yield Row()
+        async def fetch() -> Row: ...
+        """
+    catalog = read_package(_package(tmp_path, rows=text))
+    assert catalog.get("p.rows.stream").returns == "AsyncIterator[p.rows.Row]"
+    assert catalog.get("p.rows.fetch").returns == "Coroutine[p.rows.Row]"

@@ -287,3 +287,11 @@ def test_an_interpreter_of_another_version(monkeypatch: pytest.MonkeyPatch) -> N
     with Sandbox(config()) as box:
         assert box.execute([Program("print(1)")])[0].stdout == "1\n"
         assert list(box._layout.folder.rglob("*.pyc")) == []
+
+
+def test_a_program_knows_its_file(tmp_path: Path) -> None:
+    """As a script in its folder does."""
+    code = "from pathlib import Path\nprint(Path(__file__).parent == Path.cwd(), Path(__file__).name)"
+    with Sandbox(config()) as sandbox:
+        [found] = sandbox.execute([Program(code)])
+    assert (found.kind, found.stdout) == ("ok", "True program.py\n")

@@ -466,3 +466,19 @@ def test_render_needs_every_name(workspace):
     del found["costs"]
     with pytest.raises(Exception, match="costs"):
         render(found)
+
+
+def test_a_panel_counts_in_place_of_its_judges(workspace):
+    """One panel's no of a reviewer's yes is one verdict; people's are another matter."""
+    said = [
+        Verdict("does_task", "yes", "reviewer"),
+        Verdict("does_task", "no", "panel"),
+        Verdict("parses", "yes", "static"),
+    ]
+    item = Feedback("task-0", 0, 0.5, (*said, Verdict("does_task", "yes", "human")), OK)
+    workspace.write_records("feedback/feedback.jsonl", [item])
+    found = report.gather(workspace)["feedback"]["criteria"]
+    assert found == {
+        "does_task": {"yes": 0, "no": 1, "unscored": 0},
+        "parses": {"yes": 1, "no": 0, "unscored": 0},
+    }

@@ -314,3 +314,11 @@ def test_the_temperature_says_how_sure_it_is():
     assert found.log_loss_without == pytest.approx(without, abs=5e-5)  # it is rounded to four places
     assert found.log_loss < found.log_loss_without
     assert calibrated([], {}, 2.0).temperature == 1.0
+
+
+def test_the_injection_is_an_order_to_the_judge():
+    """In a comment, so that the program does what it did."""
+    hacked = hacks("print(1)\n", "Print one.", "docs")["prompt_injection"]
+    assert hacked.splitlines()[0].startswith("#")
+    assert "yes" in hacked.splitlines()[0].lower()
+    assert hacked.splitlines()[1:] == ["print(1)"]
