@@ -215,21 +215,20 @@ def test_what_is_unknown_does_not_ring():
     assert brakes.best_step({"0": line(0, "11", 0.0), "5": line(5, "11", 0.0)}) == 5
 
 
-@pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
-def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
-    """Each step adds one to the weight. The probe is best at step 1 and rings at step 3; what is saved is as told."""
-    config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": answer})
+def driven(monkeypatch, config, kl, looks=()):
+    """A training whose every step adds one to its only weight, with the KL of that step (from 1) and these looks at the
+    probe set; its report and the weights that it saves.
+    """
     parameter = torch.nn.Parameter(torch.zeros(1))
-    saved = []
-    looks = iter(["00000000", "11111111", "11110000", "00000000", "00000000"])
+    saved, left = [], iter(looks)
 
-    def update(*_):
+    def update(*given):
         with torch.no_grad():
             parameter.add_(1)
-        return {"kl": 0.0}
+        return {"kl": kl(given[-1] + 1)}
 
     def probe(_trainer, step, probes):
-        probes[str(step)] = line(step, next(looks), float(step))
+        probes[str(step)] = line(step, next(left), float(step))
 
     trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
     monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
@@ -238,7 +237,15 @@ def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
     monkeypatch.setattr(rl, "probe", probe)
     monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
     monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
-    report = rl.train(config, Workspace(tmp_path), "rl")
+    return rl.train(config, Workspace(config.run), "rl"), saved
+
+
+@pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
+def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
+    """Each step adds one to the weight. The probe is best at step 1 and rings at step 3; what is saved is as told."""
+    config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": answer})
+    looks = ["00000000", "11111111", "11110000", "00000000", "00000000"]
+    report, saved = driven(monkeypatch, config, kl=lambda _step: 0.0, looks=looks)
     assert (report["steps"], saved) == (steps, [weight])
     assert (report["alarm_answer"], report["best_step"]) == (answer, 1)
     assert "0 run at step 3, 8 did at step 1, and the reward rose: it is being hacked" in report["alarm"]
@@ -356,21 +363,7 @@ def test_watched_numbers():
 def test_a_watched_number_brakes(monkeypatch, tmp_path, answer, steps, weight):
     """The KL is the step's number squared, at most 3: the second step is beyond. Nobody looked at a probe set."""
     config = config_of(tmp_path, {"steps": 4, "probe_every": 0, "alarm": answer, "watched": {"kl": [0, 3]}})
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    saved = []
-
-    def update(*given):
-        with torch.no_grad():
-            parameter.add_(1)
-        return {"kl": float((given[-1] + 1) ** 2)}
-
-    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
-    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
-    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
-    monkeypatch.setattr(rl, "update", update)
-    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
-    monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
-    report = rl.train(config, Workspace(tmp_path), "rl")
+    report, saved = driven(monkeypatch, config, kl=lambda step: float(step**2))
     assert (report["steps"], saved, report["best_step"]) == (steps, [weight], 0)
     assert report["alarm"] == "alarm: kl is 4 at step 2, outside 0 to 3"
 
@@ -378,23 +371,5 @@ def test_a_watched_number_brakes(monkeypatch, tmp_path, answer, steps, weight):
 def test_weights_beyond_a_bound_are_not_the_best(monkeypatch, tmp_path):
     """As many probe tasks run after step 2 as after step 1, but its KL rang: back to step 1's weights, as it says."""
     config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": "roll_back", "watched": {"kl": [0, 3]}})
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    saved = []
-
-    def update(*given):
-        with torch.no_grad():
-            parameter.add_(1)
-        return {"kl": float((given[-1] + 1) ** 2)}
-
-    def probe(_trainer, step, probes):
-        probes[str(step)] = line(step, "1111" if step else "1100", float(step))
-
-    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
-    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
-    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
-    monkeypatch.setattr(rl, "update", update)
-    monkeypatch.setattr(rl, "probe", probe)
-    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
-    monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
-    report = rl.train(config, Workspace(tmp_path), "rl")
+    report, saved = driven(monkeypatch, config, kl=lambda step: float(step**2), looks=["1100", "1111", "1111"])
     assert (report["steps"], saved, report["best_step"]) == (2, [1.0], 1)

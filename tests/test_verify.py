@@ -463,6 +463,15 @@ ORDINARY = {
 }
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Catalog:
+    folder = tmp_path_factory.mktemp("ordinary") / "shop"
+    folder.mkdir()
+    for name, text in ORDINARY.items():
+        (folder / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    return read_package(folder)
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -482,22 +491,15 @@ ORDINARY = {
         f"from shop import count\ncount({'9' * 400})",
     ],
 )
-def test_what_runs_of_ordinary_packages_is_not_accused(tmp_path, program):
+def test_what_runs_of_ordinary_packages_is_not_accused(shop, program):
     """Constructors made elsewhere, a method named as a builtin, tuples of constants, extensions, protocols."""
-    for name, text in ORDINARY.items():
-        (tmp_path / "shop").mkdir(exist_ok=True)
-        (tmp_path / "shop" / name).write_text(textwrap.dedent(text), encoding="utf-8")
-    found = {v.criterion: v for v in check(program, read_package(tmp_path / "shop"), "Do it.", "")}
+    found = {v.criterion: v for v in check(program, shop, "Do it.", "")}
     for criterion in ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed"):
         assert found[criterion].answer != "no", found[criterion].evidence
 
 
-def test_what_does_not_exist_of_ordinary_packages_is_accused(tmp_path):
+def test_what_does_not_exist_of_ordinary_packages_is_accused(shop):
     """What is written plainly is still told."""
-    for name, text in ORDINARY.items():
-        (tmp_path / "shop").mkdir(exist_ok=True)
-        (tmp_path / "shop" / name).write_text(textwrap.dedent(text), encoding="utf-8")
-    catalog = read_package(tmp_path / "shop")
     for program in ("from shop import MIDDLE", "from shop import Item\nItem().label", "from shop import Item\nItem(1)"):
-        answers = {v.criterion: v.answer for v in check(program, catalog, "Do it.", "")}
+        answers = {v.criterion: v.answer for v in check(program, shop, "Do it.", "")}
         assert "no" in (answers["api_exists"], answers["arguments_bind"]), program

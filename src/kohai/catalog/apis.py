@@ -85,13 +85,14 @@ def lineage(cls: Any) -> list[Any]:
 def class_parameters(cls: Any, bases: tuple[str, ...], names: Names) -> tuple[list[Parameter], bool]:
     """The parameters of a class's construction, and whether they are surely all."""
     owners = lineage(cls)
+    is_made_by_base = any("__init_subclass__" in owner.members for owner in owners)
     for owner in owners:
         for name in ("__init__", "__new__"):
             method = owner.members.get(name)
             if method is not None and not method.is_alias and method.is_function:
                 found = [_parameter(item, names, owner) for item in list(method.parameters)[1:]]
                 return found, keeps_signature(method)
-        if is_reshaped(owner, names.bases(owner), names) or any("__init_subclass__" in one.members for one in owners):
+        if is_made_by_base or is_reshaped(owner, names):
             return [], False
     foreign = set(_foreign_bases(cls, names))
     if "typing.NamedTuple" in foreign:
@@ -112,7 +113,7 @@ def class_parameters(cls: Any, bases: tuple[str, ...], names: Names) -> tuple[li
     return [], foreign <= _EMPTY_BASES
 
 
-def is_reshaped(cls: Any, bases: tuple[str, ...], names: Names) -> bool:
+def is_reshaped(cls: Any, names: Names) -> bool:
     """True where a decorator or a base from outside the package may give the class names that its source lacks."""
     for item in cls.decorators:
         last = str(item.callable_path).rpartition(".")[2]
@@ -122,7 +123,8 @@ def is_reshaped(cls: Any, bases: tuple[str, ...], names: Names) -> bool:
         return True
     inside = {names.rename(owner.path) for owner in lineage(cls)[1:]}
     return any(
-        base not in inside if base.startswith(names.package + ".") else known_names(base) is None for base in bases
+        base not in inside if base.startswith(names.package + ".") else known_names(base) is None
+        for base in names.bases(cls)
     )
 
 

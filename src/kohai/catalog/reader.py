@@ -89,7 +89,7 @@ class _Reader:
         parameters, is_known = apis.class_parameters(cls, base_ids, self.names)
         if not is_known:
             self.open.add(path + "()")
-        if apis.is_reshaped(cls, base_ids, self.names):
+        if apis.is_reshaped(cls, self.names):
             self.open.update((path, path + "()"))
         kind = apis.class_kind(cls, self.names)
         for name, member in cls.members.items():
