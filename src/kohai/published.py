@@ -91,12 +91,12 @@ def write_tasks(
 
 
 def own_tasks(path: Path) -> list[Task]:
-    """A published file's tasks as Kohai's own; a reference only where it is Python. Ids are the file's name and row."""
+    """A published file's tasks as Kohai's own, named by file and row; a reference only where it is a Python program."""
     tasks = []
     for task in apibench.read_tasks(path)[0]:
-        is_python = bool(task.code) and code.parse(task.code or "") is not None
-        name = f"{path.stem}/{task.row}"
-        tasks.append(Task(name, task.instruction, (apibench.api_id(task.api_call),), task.code if is_python else None))
+        tree = code.parse(task.code or "")
+        reference = task.code if tree is not None and tree.body else None
+        tasks.append(Task(f"{path.stem}/{task.row}", task.instruction, (apibench.api_id(task.api_call),), reference))
     return tasks
 
 
