@@ -25,7 +25,7 @@ def run() -> list[Row]:
     for n_prompts, n in SHAPES:
         generator = torch.Generator().manual_seed(0)
         vocabulary = base.model.config.vocab_size
-        prompts = torch.randint(vocabulary, (n_prompts, PROMPT_TOKENS), generator=generator)
+        prompts = torch.randint(vocabulary, (n_prompts, PROMPT_TOKENS), generator=generator).to(base.device)
         ours: list[float] = []
         peer: list[float] = []
         for place in range(ROUNDS + 1):

@@ -160,7 +160,7 @@ def local() -> Row:
         seconds["ours"] += time.perf_counter() - started
         started = time.perf_counter()
         for criterion in criteria:
-            ids = torch.tensor([base.render(f"{describe(case)}\n\n{ask(criterion)}")])
+            ids = torch.tensor([base.render(f"{describe(case)}\n\n{ask(criterion)}")], device=base.device)
             with torch.inference_mode():
                 base.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=1, do_sample=False)
         seconds["peer"] += time.perf_counter() - started

@@ -249,6 +249,12 @@ def test_instruction_that_is_too_long(small):
     small.refused(DataError, r"takes \d+ tokens; raise prompt\.max_tokens \(20\) or shorten it", "prompt.max_tokens=20")
 
 
+def test_a_reference_that_is_too_long(small):
+    """A prompt and what is learned after it are more than the model can read: the task, both lengths."""
+    small.write_tasks("demo", {"id": "long", "instruction": "Do.", "reference": "x = 1\n" * 1000})
+    small.refused(DataError, r"task long: the prompt has \d+ tokens, its reference 6001, and the model 4096 positions")
+
+
 def test_run_folder_of_another_version(small):
     """It is refused and stays as it was."""
     manifest = small.folder / "run" / "prepare" / "manifest.json"

@@ -196,6 +196,7 @@ def test_command_line(monkeypatch, tmp_path):
     assert command_line([str(program), "run", "my config.yaml"]) == ".venv/bin/kohai run 'my config.yaml'"
     monkeypatch.setenv("PATH", str(program.parent))
     assert command_line([str(program), "run", "a.yaml"]) == "kohai run a.yaml"
+    assert command_line([kohai.__file__.replace("__init__", "__main__"), "run"]) == "python -m kohai run"
 
 
 def test_doctor_block():

@@ -57,8 +57,13 @@ def test_values_that_contradict_one_another():
         "escalate_to": "senior",
     }
     prompt = {"layout": "gorilla", "demonstrations": 1}
-    rl = {"kl_coef": 0, "kl_target": 5.0}
-    bad = GOOD | {"feedback": feedback, "tasks": {"folder": "t", "n_test": [1, 2, 3]}, "prompt": prompt, "rl": rl}
+    rl = {"kl_coef": 0, "kl_target": 5.0, "dropped_band": [1, -1], "watched": {"kl": [100, 0]}}
+    tasks = {
+        "folder": "t",
+        "n_test": [1, 2, 3],
+        "test": ["a/test.jsonl", "b/test.jsonl", "b/practice.jsonl", "c.jsonl"],
+    }
+    bad = GOOD | {"feedback": feedback, "tasks": tasks, "prompt": prompt, "rl": rl, "reward_model": {"held_out": 1}}
     with pytest.raises(ConfigError) as error:
         parse_config(bad)
     for words in (
@@ -69,9 +74,14 @@ def test_values_that_contradict_one_another():
         "feedback.endpoints.dear.price: needed where its budget has a cost",
         "prompt.demonstrations: Gorilla's layout has no place for any",
         "rl.kl_coef: 0 stays 0 however far the KL is from rl.kl_target",
+        "rl.dropped_band: from 1 to -1 holds nothing",
+        "rl.watched.kl: from 100 to 0 holds nothing",
+        "reward_model.held_out: 1 leaves no task to learn from",
+        "tasks.test: a split is called as its file, and 'test' is another one too",
+        "tasks.test: a split is called as its file, and 'practice' is another one too",
     ):
         assert words in str(error.value)
-    assert "tasks.n_test: 3 number(s) for 2 test split(s)" in str(error.value)
+    assert "tasks.n_test: 3 number(s) for 4 test split(s)" in str(error.value)
     feedback = {"endpoints": {"senior": endpoint}, "escalate_to": "senior"}
     with pytest.raises(ConfigError, match=r"feedback\.escalate_to: it is asked where judges differ, and there is one"):
         parse_config(GOOD | {"feedback": feedback})
@@ -104,6 +114,8 @@ def test_overrides(tmp_path):
         ("=3", "expected a.b=value"),
         ("run.x=1", "'run' is not a section"),
         ("seed=[", "the value is not YAML"),
+        ("seed=2020-13-45", "the value is not YAML"),
+        ("seed=-1", "seed: input should be greater than or equal to 0, found -1"),
         ("rl.step=1", "rl.step: unknown key; did you mean 'steps'?"),
     ],
 )
@@ -121,6 +133,7 @@ def test_bad_overrides(tmp_path, override, message):
         ("- a\n", "expected `key: value` lines"),
         ("a: [", "not YAML"),
         ("a: \x00", "not YAML"),
+        ("a: 2020-13-45", "not YAML"),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path, text, message):

@@ -351,6 +351,18 @@ def test_one_case_too_long_does_not_stop_a_run_that_works(serve):
     assert answers(found) == [["yes", "no"], ["unscored"] * 2, ["yes", "no"]]
 
 
+def test_a_case_too_long_may_be_the_first_that_is_asked(serve, tmp_path):
+    """By the server's words, or as an endpoint that the ledger says has answered; the other cases are asked."""
+    programs = [case(f"print({i})") for i in range(3)]
+    server = serve(lambda number, body: (400, {"error": "maximum context length"}) if not number else (200, chat(GOOD)))
+    assert answers(judge_at(server.url, concurrency=1).answer(CRITERIA, programs))[0] == ["unscored"] * 2
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        server = serve(lambda number, body: (400, {"error": "bad words"}) if number == 1 else (200, chat(GOOD)))
+        judge_at(server.url, ledger, concurrency=1).answer(CRITERIA, [case("print(9)")])
+        found = judge_at(server.url, ledger, concurrency=1).answer(CRITERIA, programs)
+    assert answers(found) == [["unscored"] * 2, ["yes", "no"], ["yes", "no"]]
+
+
 @pytest.mark.parametrize("body", [b"<html>hello</html>", {"choices": []}, {"object": "list"}, [1], b"", {"choices": 3}])
 def test_what_is_no_chat_completion_is_unscored(serve, body):
     """A wrong base URL may answer 200 to anything; five of those in a row end the run."""

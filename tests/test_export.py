@@ -1,5 +1,7 @@
 """A run's model as a folder: loaded by plain transformers and by peft, it answers as the run's own."""
 
+import shutil
+
 import peft
 import pytest
 import torch
@@ -13,7 +15,7 @@ from kohai.errors import UserError
 from kohai.export import export
 from kohai.models import adapters
 from kohai.models.base import load_base
-from kohai.workspace import FORMAT, Workspace
+from kohai.workspace import FORMAT, Workspace, digest_path
 
 PROMPT = "Say hi"
 OF_RUN = {
@@ -47,6 +49,8 @@ def run(tmp_path):
     }
     for stage, report in reports.items():
         workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
+    inputs = {"rl/policy": digest_path(workspace.path("rl", "policy"))}
+    workspace.write_json("evaluate/manifest.json", {"format": FORMAT, "stage": "evaluate", "inputs": inputs})
     workspace.write_text("report/report.md", "# run\n\nDoes the code run? Yes.\n\n## Test\n\n| arm | executability |\n")
     return folder, expected
 
@@ -131,7 +135,37 @@ def test_the_card(run, tmp_path):
         assert part in text, part
     Workspace(folder).path("report", "report.md").unlink()
     bare = (export(folder, tmp_path / "bare") / "README.md").read_text(encoding="utf-8")
-    assert "Not evaluated." in bare
+    assert "not evaluated" in bare
+
+
+def test_the_card_is_of_the_arm(run, tmp_path):
+    """SFT learned from no judge, and RL's alarm is not its own; numbers of weights that changed since are not shown."""
+    folder, _ = run
+    for place in ("sft/adapter", "rl_execution/policy"):
+        shutil.copytree(folder / "rl" / "policy", folder / place)
+        stage = place.partition("/")[0]
+        Workspace(folder).write_json(
+            f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": {"alarm": "alarm: its own"}}
+        )
+        arm = (export(folder, tmp_path / stage, stage) / "README.md").read_text(encoding="utf-8")
+        assert "No judge's" in arm
+        assert "alarm: its own" in arm
+        assert "of 8 probe tasks" not in arm
+        assert "not evaluated" in arm
+    (folder / "rl" / "policy" / "README.md").write_text("changed", encoding="utf-8")
+    assert "not evaluated" in (export(folder, tmp_path / "later") / "README.md").read_text(encoding="utf-8")
+
+
+def test_merged_weights_are_those_that_were_sampled_with(run, tmp_path):
+    """In bfloat16, bit by bit."""
+    folder, _ = run
+    config = _config(folder) | {"model": OF_RUN["model"] | {"dtype": "bfloat16"}}
+    Workspace(folder).write_text("config.yaml", to_yaml(parse_config(config)))
+    model = transformers.AutoModelForCausalLM.from_pretrained(export(folder, tmp_path / "out", merged=True))
+    base = load_base(parse_config(config).model)
+    with adapters.merged(adapters.load(base, base.model, "policy", folder / "rl" / "policy"), "policy") as plain:
+        expected = {name.replace(".base_layer", ""): weight for name, weight in plain.state_dict().items()}
+        assert all(torch.equal(weight, expected[name]) for name, weight in model.state_dict().items())
 
 
 def test_what_cannot_be_exported(run, tmp_path):

@@ -5,6 +5,8 @@ import itertools
 import json
 import math
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -68,6 +70,38 @@ def test_a_budget_of_money_is_never_passed(serve, tmp_path):
     assert found["calls"] == len(server.requests) == len({body["messages"][1]["content"] for body in server.requests})
     assert found["cost"] == pytest.approx(len(server.requests) * 120e-6)
     assert 0.5 * 0.004 < found["cost"] <= 0.004
+
+
+def test_calls_wait_for_a_budget_in_each_round(serve):
+    """Room for few calls at once, asked twice: both rounds wait, none ends."""
+    judge = judge_at(
+        serve(always(200, chat(YES, usage=(10, 1)))), max_tokens=100, concurrency=8, budget={"tokens": 8000}
+    )
+    for first in (0, 20):
+        rows = judge.answer([DOES_TASK], cases(first + 20)[first:])
+        assert all(row[0].answer == "yes" for row in rows)
+
+
+def test_calls_that_a_kill_cut_off_count_as_the_most_they_may_have_cost(serve, tmp_path):
+    """Two calls hang in the server when the process dies; what they may have used is in the ledger."""
+    server = serve(lambda number, body: None)
+    source = """
+import sys
+sys.path.insert(0, "tests")
+from test_limits import DOES_TASK, EndpointConfig, EndpointJudge, Ledger, cases
+config = EndpointConfig(base_url=sys.argv[1], model="big", concurrency=2, max_tokens=100)
+EndpointJudge("senior", config, Ledger(sys.argv[2])).answer([DOES_TASK], cases(2))
+"""
+    path = tmp_path / "ledger.sqlite"
+    child = subprocess.Popen([sys.executable, "-c", source, server.url, str(path)])
+    while len(server.requests) < 2 and child.poll() is None:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    with Ledger(path) as ledger:
+        spent = judge_at(server, ledger).report()
+    assert (spent["calls"], spent["output_tokens"]) == (2, 200)
+    assert spent["input_tokens"] > 200
 
 
 def test_a_budget_of_tokens_without_a_price(serve):
@@ -147,6 +181,14 @@ def test_tokens_a_minute(serve):
     found.start()
     time.sleep(2.5)
     assert 4 <= len(server.requests) <= 7
+
+
+def test_an_answer_that_came_is_not_held_back(serve):
+    """It used far more tokens than a minute has: what comes after it waits, it does not."""
+    judge = judge_at(serve(always(200, chat(YES, usage=(9000, 1000)))), tokens_per_minute=1000)
+    started = time.monotonic()
+    assert judge.answer([DOES_TASK], cases(1))[0][0].answer == "yes"
+    assert time.monotonic() - started < 5
 
 
 # --- the breaker

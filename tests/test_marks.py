@@ -1,5 +1,7 @@
 """What an examination says of a judge: worked numbers on programs made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from kohai.judge.exam import Item
@@ -44,6 +46,16 @@ def test_worked_numbers():
     assert found["auc"] == pytest.approx(2 / 3, abs=1e-4)
     assert found["calibration_error"] is None
     assert found["seconds_per_verdict"] == 0.4
+
+
+def test_what_was_remembered_took_no_time_and_cost_nothing():
+    """Four of ten were asked for, for 8 s and at 0.2 each: 2 s. With all remembered the second asking has the cost."""
+    asked = [replace(verdict, seconds=1.0, cost=0.2) for verdict in VERDICTS]
+    found = marks(ITEMS, [*asked[:4], *VERDICTS[4:]], TRUTHS, [], 8.0)
+    assert (found["seconds_per_verdict"], found["cost_per_verdict"]) == (2.0, pytest.approx(0.2))
+    found = marks(ITEMS, VERDICTS, TRUTHS, [(VERDICTS[0], asked[0])], 0.0)
+    assert (found["seconds_per_verdict"], found["cost_per_verdict"]) == (None, pytest.approx(0.2))
+    assert marks(ITEMS, VERDICTS, TRUTHS, [], 4.0)["cost_per_verdict"] is None
 
 
 def test_recall_by_operator():

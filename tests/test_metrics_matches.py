@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kohai.catalog import Catalog, read_package
-from kohai.metrics import effect_match, exact_api
+from kohai.metrics import effect_match, exact_api, hallucinated_api
 from kohai.metrics.api_match import ApiMatch, api_calls, api_match
 from kohai.records import Effect, Execution
 
@@ -16,6 +16,7 @@ SOURCE = {
     "berths.py": '''
 """Berths."""
 from enum import Enum
+from harbour._tides import LOW, Tide
 
 class Side(Enum):
     """Of a berth."""
@@ -35,7 +36,11 @@ def dock(name: str, side: Side, *, nights: int = 1) -> Boat:
 
 def boats(side: Side | None = None) -> list[Boat]:
     """All boats."""
+
+def moor(name: str, side: Side = Side.PORT, *, tide: Tide = Tide.EBB, depth: float = LOW) -> None:
+    """Moors a boat."""
 ''',
+    "_tides.py": '"""Tides."""\nimport enum\nLOW = 0.3\nclass Tide(enum.Enum):\n    EBB = 1\n    FLOOD = 2\n',
     "crew.py": '"""Crew."""\ndef hire(name: str, berth: int) -> None:\n    """Hires."""\n',
 }
 
@@ -137,6 +142,44 @@ def test_lines_are_readable(catalog: Catalog) -> None:
 def test_levels(catalog: Catalog, old: str, new: str, expected: tuple[bool, bool, bool]) -> None:
     """Name, argument names, argument values: each asks for more."""
     assert api_match(REFERENCE.replace(old, new), REFERENCE, catalog) == ApiMatch(*expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_same"),
+    [
+        ("side=berths.Side.PORT", True),
+        ("side=harbour.Side['PORT']", True),
+        ("berths.Side.PORT, tide=berths.Tide.EBB, depth=berths.LOW", True),
+        ("tide=Tide.EBB, depth=harbour._tides.LOW", True),
+        ("side=berths.Side.STARBOARD", False),
+        ("tide=Tide.FLOOD", False),
+        ("depth=Tide.EBB", False),
+        ("depth=0.3", False),  # what a constant holds is not known
+    ],
+)
+def test_a_default_by_its_name(catalog: Catalog, arguments: str, is_same: bool) -> None:
+    """An enum member or a constant that is the default is as good as left out, whatever path names it."""
+    imports = "import harbour\nfrom harbour import berths\nfrom harbour._tides import Tide\n"
+    code = f"{imports}berths.moor('Ann', {arguments})"
+    assert exact_api(code, f"{imports}berths.moor('Ann')", catalog) is is_same
+
+
+@pytest.mark.parametrize("reference", ["print('Ann')", "import harbour", "import harbour\nharbour.moor('Ann')"])
+def test_nothing_to_compare_with(catalog: Catalog, reference: str) -> None:
+    """A reference without a call that the catalog knows is no measure: unscored, neither right nor wrong."""
+    for code in ("print('Bo')", reference, REFERENCE, "def ("):
+        assert api_match(code, reference, catalog) is None
+        assert exact_api(code, reference, catalog) is None
+
+
+def test_an_f_string_of_lines(catalog: Catalog) -> None:
+    """An f-string of a text with a line break, which Python 3.11 cannot write as source, is read and told from another
+    one.
+    """
+    code = "from harbour import crew\nnames = 'Ann\\nBo'\nwho = f'All: {names}'\ncrew.hire(f'{who}!', 1)"
+    assert exact_api(code, code.replace("names", "n"), catalog)
+    assert not exact_api(code, code.replace("Bo", "Cy"), catalog)
+    assert hallucinated_api(code, catalog) is False
 
 
 def test_growth_is_bounded(catalog: Catalog) -> None:

@@ -26,6 +26,8 @@ class Scripted:
     def answer(self, criteria, cases, on_done=None, fresh=False):
         """The told answers, by the case's index."""
         self.asked += [case.completion.index for case in cases]
+        if on_done is not None:
+            on_done(len(cases))
         return [[self._verdict(c.id, self.answers[case.completion.index]) for c in criteria] for case in cases]
 
     def note(self):
@@ -118,6 +120,15 @@ def test_a_judge_at_chance_is_switched_off_in_writing():
     assert silent.asked == []
     assert [(v.answerer, v.answer) for v in row] == [("a", "unscored"), ("b", "no"), ("panel", "no")]
     assert "cannot tell it from chance (balanced accuracy 0.51 [0.44, 0.58], n = 80)" in row[0].evidence
+
+
+def test_progress_is_of_the_last_judge_that_is_asked():
+    """Also where the last one of the panel is switched off."""
+    off = Reliability(0.0, 0.0, 0.51, 0.44, 0.58, 80, is_off=True)
+    done = []
+    panel = Panel([Member(Scripted("a", "yes", "no")), Member(Scripted("b", "no"), 1.0, {"does_task": off})])
+    panel.answer([DOES_TASK], cases(2), done.append)
+    assert sum(done) == 2
 
 
 def test_the_dear_judge_is_asked_only_where_the_others_disagree():

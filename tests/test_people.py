@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kohai.judge.people import against_people
-from kohai.records import Feedback, Verdict
+from kohai.records import Feedback, Label, Verdict, to_json
+from kohai.stages.feedback import labels_of
 
 
 def feedback(task: int, **answers: Any) -> Feedback:
@@ -40,3 +41,11 @@ def test_without_enough_to_say_nothing_is_said():
     assert against_people([feedback(1, senior="yes")]) == {}
     found = against_people([feedback(1, senior="yes", human="yes")])["does_task"]
     assert found == {"labels": 1, "alpha": None, "senior": {"kappa": None, "rate": None}}
+
+
+def test_a_note_of_several_lines(tmp_path):
+    """A label's note may hold what Unicode counts as the end of a line, raw as our own files write it."""
+    label = Label("t1", 0, "does_task", "no", "first\u2028second\x85third")
+    (tmp_path / "labels.jsonl").write_text(f"{to_json(label)}\n", encoding="utf-8")
+    [verdict] = labels_of(tmp_path / "labels.jsonl")["t1", 0]
+    assert verdict.evidence == label.note

@@ -1,14 +1,19 @@
 """APIBench's published files dealt into the task files of a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from kohai.cli import app
+from kohai.code import parse
 from kohai.errors import DataError
 from kohai.published import DEALT, dealt, own_tasks, write_tasks
+from kohai.records import Execution
+from kohai.stages.evaluate import metrics
+from kohai.tasks import apibench as apibench_files
 from kohai.tasks import load_tasks
 
 SPLITS = ("demo", "practice", "dev", "test", "test_unseen")
@@ -83,7 +88,7 @@ def test_what_teaches_nothing_is_practice(folder, tmp_path):
     """References that are no program, or fail by their own fault where they are run, leave `demo`; examples that run
     join it, those of unseen apis and those that fail do not.
     """
-    codes = ["def (", "# nothing", "print(unknown)", "print(1)"]
+    codes = ["def (", "# nothing\n'at all'", "print(unknown)", "print(1)"]
     write(folder / "huggingface_eval.json", [record(n, f"a/{n % 20}", codes[n % 4]) for n in range(60)])
     docs = [doc(f"a/{n}", f"x = {n}\nprint(x{'' if n % 2 else ' + y'})") for n in range(20)]
     write(folder / "huggingface_api.jsonl", docs)
@@ -124,7 +129,7 @@ def test_files_that_are_not_there(tmp_path):
     assert found.exit_code != 0
 
 
-PUBLISHED = {"huggingface": (574, 23, 54), "torchhub": (1023, 8, 0), "tensorhub": (688, 20, 0)}
+PUBLISHED = {"huggingface": (574, 24, 54), "torchhub": (1023, 8, 0), "tensorhub": (688, 20, 0)}
 
 
 @pytest.mark.parametrize("part", PUBLISHED)
@@ -136,6 +141,17 @@ def test_published_files(apibench, tmp_path, part):
     assert all(len(load_tasks(tmp_path / f"{name}.jsonl")) == n for name, n in report["tasks"].items() if n)
     if part == "torchhub":  # every api of its evaluation part is trained on
         assert not (tmp_path / "test_unseen.jsonl").exists()
+
+
+def test_a_text_is_no_program(apibench):
+    """Row 107's code is a comment and a string: the task has no reference, and CodeBLEU to such a one is unscored."""
+    published = apibench_files.read_tasks(apibench / "huggingface_eval_dev.jsonl")[0][107]
+    assert parse(published.code).body
+    task = own_tasks(apibench / "huggingface_eval_dev.jsonl")[107]
+    assert (task.id, task.reference) == ("huggingface_eval_dev/107", None)
+    ran = Execution(kind="ok", blame="none")
+    found = metrics(replace(task, reference=published.code), "print(1)", ran, lambda code, task: {})
+    assert (found["codebleu"], found["executability"]) == (None, True)
 
 
 def test_own_tasks(folder):

@@ -189,12 +189,12 @@ def test_what_differences_show():
 
 
 def test_what_is_missing_is_absent(workspace, tmp_path):
-    """An arm not run is no row of zeros; an empty run folder still makes a page that says so."""
+    """An arm not run is no row of zeros; a run that has only begun still makes a page that says so."""
     found = report.gather(workspace)
     assert set(found["arms"]) == {"sft", "rlaif"}
     assert "probe" in found["curves"]
     assert "reward_model" not in found["curves"]
-    (tmp_path / "empty").mkdir()
+    Workspace(tmp_path / "empty").write_text("config.yaml", "run: empty\n")
     paths = report.write(Workspace(tmp_path / "empty"))
     data = json.loads(paths.data.read_text())
     assert data["arms"] == data["paired"] == data["curves"] == {}
@@ -400,9 +400,11 @@ def test_terminal(workspace, capsys):
 
 
 def test_errors(workspace, tmp_path):
-    """No folder, or an artifact with a bad line: one clear error, nothing written."""
+    """No folder, one that holds no run, or an artifact with a bad line: one clear error, nothing written."""
     with pytest.raises(WorkspaceError, match="does not exist"):
         report.write(Workspace(tmp_path / "nowhere"))
+    with pytest.raises(WorkspaceError, match="holds no run"):
+        report.write(Workspace(tmp_path))
     workspace.write_records("evaluate/evaluations.jsonl", [Completion("t", 0, "", "")])
     with pytest.raises(DataError, match=r"evaluations\.jsonl:1: .*unknown field 'index'"):
         report.write(workspace)

@@ -19,6 +19,7 @@ from kohai.config import EndpointConfig, ModelConfig
 from kohai.judge import Case, Criterion
 from kohai.judge.endpoint import EndpointJudge
 from kohai.models.base import load_base
+from kohai.models.generate import generate
 from kohai.records import Completion, Execution, Task
 from kohai.serve import application
 
@@ -81,6 +82,65 @@ def test_a_seed_gives_the_same_again(url):
     )
     assert len(first) == 3
     assert first == again != other
+
+
+def test_without_a_seed_each_answer_is_another_draw(url):
+    """Four calls for best of four give more than one program."""
+    assert len({ask(url, max_tokens=8).json()["choices"][0]["message"]["content"] for _ in range(4)}) > 1
+
+
+def test_a_client_that_has_gone_is_not_decoded_for(url, monkeypatch):
+    """One request is decoded, the second one's client gives up meanwhile, the third is served."""
+    decoded = []
+
+    def slow(*args, **settings):
+        decoded.append(settings["seed"])
+        time.sleep(1.0)
+        return generate(*args, **settings)
+
+    monkeypatch.setattr("kohai.serve.generate", slow)
+    first = threading.Thread(target=ask, args=(url,), kwargs={"seed": 1, "max_tokens": 1})
+    first.start()
+    while not decoded:
+        time.sleep(0.01)
+    with pytest.raises(httpx2.TimeoutException):
+        httpx2.post(f"{url}/chat/completions", json={"messages": HELLO, "seed": 2}, trust_env=False, timeout=0.3)
+    assert ask(url, seed=3, max_tokens=1).status_code == 200
+    first.join()
+    assert decoded == [1, 3]
+
+
+SLOW = """
+import sys, time
+import kohai.serve
+from kohai import cli
+def generate(*args, **settings):
+    print("decoding", flush=True)
+    time.sleep(60)
+kohai.serve.generate = generate
+sys.argv = ["kohai", "serve", "configs/smoke.yaml", "--port", "0"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_signal_ends_it_within_seconds(number, is_busy):
+    """Idle or in the middle of an answer: one line, exit code 130."""
+    child = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while (found := re.search(r"serving \S+ at (\S+)", line := child.stderr.readline())) is None:
+        assert line, "the server ended"
+    if is_busy:
+        body = {"messages": HELLO}
+        threading.Thread(target=httpx2.post, args=(f"{found[1]}/chat/completions",), kwargs={"json": body}).start()
+        child.stdout.readline()
+    else:
+        httpx2.get(f"{found[1]}/models", trust_env=False)
+    started = time.monotonic()
+    child.send_signal(number)
+    assert "kohai: stopped" in child.communicate(timeout=30)[1]
+    assert child.returncode == 130
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

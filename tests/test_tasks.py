@@ -10,7 +10,7 @@ import kohai
 from kohai import cli, pipeline, tasks
 from kohai.config import load_config
 from kohai.errors import ConfigError, DataError
-from kohai.records import Effect, Task
+from kohai.records import Effect, Task, to_json
 from kohai.workspace import Workspace
 
 GOOD = {
@@ -47,6 +47,7 @@ def test_load_tasks_reads_records(tmp_path):
         (GOOD | {"id": "t2", "instruction": " "}, r"demo.jsonl:3: field 'instruction' is empty"),
         (GOOD | {"id": "t2", "reference": "x ="}, r"demo.jsonl:3: field 'reference' is not Python"),
         (GOOD | {"id": "t2", "reference": "# later"}, r"demo.jsonl:3: field 'reference' has no code"),
+        (GOOD | {"id": "t2", "reference": "# later\n'soon'"}, r"demo.jsonl:3: field 'reference' has no code"),
         (GOOD | {"id": "t2", "fixture": "gone.sql"}, r"demo.jsonl:3: field 'fixture': .*gone.sql does not exist"),
         (GOOD | {"id": "t2", "fixture": "../"}, r"demo.jsonl:3: field 'fixture': '../' leads out of"),
     ],
@@ -55,6 +56,13 @@ def test_load_tasks_names_file_line_and_field(tmp_path, line, message):
     """A mistake on line 3 (line 2 is blank) is reported as line 3."""
     with pytest.raises(DataError, match=message):
         tasks.load_tasks(_write(tmp_path, GOOD, "", line))
+
+
+def test_load_tasks_cuts_at_line_ends_alone(tmp_path):
+    """A text may hold what Unicode counts as the end of a line (U+2028, U+0085), raw as our own files write it."""
+    task = Task("t1", "Print a\u2028b\x85c.", reference="print('a\u2028b')")
+    (tmp_path / "demo.jsonl").write_text(f"{to_json(task)}\n", encoding="utf-8")
+    assert tasks.load_tasks(tmp_path / "demo.jsonl") == [task]
 
 
 def test_load_tasks_of_no_file_or_no_task(tmp_path):

@@ -72,8 +72,36 @@ PROGRAMS = [
     ("|    print({k: (lambda: k) for k in 'ab'}, [(lambda: c.label)() for c in crates.every(d)])", "yyyyy"),
     ("try:\n    maybe\nexcept NameError:\n    maybe = 1\n|    print(maybe)", "yyyyy"),
     ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    X = Y\n|    pass", "yyyyy"),
+    ("import typing\nif typing.TYPE_CHECKING:\n    import numpy\n    import depot.kinds\n|    pass", "yyyyy"),
     ("from depot.crates import Thing, Crate\nfrom depot import trips\nasync def f(t: trips.Trip, x: Thing):\n"
      "    await t.load(x)\n|    pass", "yyyyy"),
+    # What is bound elsewhere, or later, or never: nothing is known of it.
+    ("|    c = None\n    while c is None or c.note:\n        c = crates.find(d, 'tea')", "yyyyy"),
+    ("|    c = None\n    while c is None or crates.first(c, 1):\n        c = crates.pack(d, label='tea')", "yyyyy"),
+    ("|    for c in crates.every(d):\n        if c.id: break\n    else:\n        c = None\n"
+     "    if c is not None:\n        print(c.label)", "yyyyy"),
+    ("|    while True:\n        c = None\n        if d.name:\n            c = crates.pack(d, label='tea')\n"
+     "            break\n    print(c.label)", "yyyyy"),
+    ("|    for x in crates.every(d):\n        best = None\n        if x.id > 3:\n            best = x\n"
+     "            continue\n    print(best.label)", "yyyyy"),
+    ("|    c = None\n    if any((c := x).id > 3 for x in crates.every(d)):\n        print(c.label)", "yyyyy"),
+    ("|    c = None\n    print([(c.label if c else '', c := x) for x in crates.every(d)])", "yyyyy"),
+    ("|    c = None\n    show = lambda *d: c.label\n    c = crates.pack(d, label='tea')\n    show()", "yyyyy"),
+    ("|    c = crates.pack(d, label='tea')\n    show = lambda *c, **d: c.count(1) + d.get('tea')\n    show()", "yyyyy"),
+    ("|    c = crates.pack(d, label='tea')\n    if hasattr(c, 'weight'):\n        print(c.weight)", "yyyyy"),
+    ("|    note = crates.pack(d, label='tea').note\n    if isinstance(note, bytes):\n"
+     "        print(note.decode())", "yyyyy"),
+    ("|    class Big(crates.Crate):\n        heft: int = 3\n        def lift(self): ...\n"
+     "    def show(c: crates.Crate):\n        if type(c) is Big:\n            print(c.heft, c.lift())\n    show(1)",
+     "yyyyy"),
+    # What is passed on or named is used, what is only mentioned is not.
+    ("from depot import crates\nprint(list(map(crates.anything, [1, 2])))", "yyuuu"),
+    ("import functools\nfrom depot import Depot\nprint(functools.partial(Depot, create=True)('tea'))", "yyuuu"),
+    ("from depot.crates import *\nprint(list(map(anything, 'ab')))", "yyuuu"),
+    ("import importlib\nprint(importlib.import_module('depot.crates').LIMIT)", "yyuuu"),
+    ("import depot\ndepot.crates\ndepot", "ynuuu"),
+    ("import importlib\nprint(importlib.import_module('json').dumps)", "ynuuu"),
+    ("import os, depot\nprint(os.name)", "ynuuu"),
     # Names.
     ("|    print(room)", "nyyyy"),
     ("x = y\ny = 1", "nnuuu"),
@@ -275,7 +303,62 @@ def test_members_that_the_instruction_names_ground_an_enum(catalog, instruction,
         ("Print the id, then show the label.", "print(**options)", "yes"),
         ("Set the display name to 'Tea' and print the id.", "print(pack('Tea').id)", "yes"),
         ("Set the display name to 'Tea' and print the id.", "print(1)\nprint(2)\nprint(3)\nprint(4)", "no"),
+        # One way through prints as often as is asked for.
+        ("Print the id.", "def go():\n    if find('tea'):\n        return print(1)\n    print(0)\ngo()", "yes"),
+        ("Print the id.", "if not find('tea'):\n    print(0)\n    sys.exit()\nprint(1)", "yes"),
+        (
+            "Print the id.",
+            "for c in every():\n    if c.id:\n        print(1)\n        break\nelse:\n    print(0)",
+            "yes",
+        ),
+        (
+            "Print the id.",
+            "def go():\n    for c in every():\n        if c:\n            print(1)\n            return\n"
+            "    print(0)\ngo()",
+            "yes",
+        ),
+        ("Print the id.", "for c in every():\n    if not c:\n        print(0)\n        continue\n    print(1)", "yes"),
+        ("Print the id.", "print(1) if find('tea') else print(0)", "yes"),
+        ("Print the id.", "def fail(e):\n    print(e)\ngo(on_error=fail)\nprint(1)", "yes"),
+        ("Print the id.", "for c in every():\n    print(1)\n    print(2)\n    print(3)\n    break", "no"),
+        ("Print the id.", "with open_depot() as d:\n    if d:\n        print(1)\n    print(2)", "no"),
+        ("Print the number of ids, then list them.", "print(len(every()))\nfor c in every():\n    print(c.id)", "yes"),
+        ("Print the id three times.", "print(1)\nprint(1)\nprint(1)", "yes"),
+        ("Print a report of it.", "print(1)\nprint(2)\nprint(3)", "yes"),
+        # Output that is denied, or a noun.
+        ("Pack tea without printing anything.", "pack('tea')", "yes"),
+        ("Pack tea without printing anything.", "print(pack('tea'))", "no"),
+        ("Pack tea; don't print it.", "pack('tea')", "yes"),
+        ("Print the id and print nothing else.", "print(1)", "yes"),
+        ("Set the display name to 'Tea'.", "pack('Tea')", "unscored"),
+        # Several things in one text, or one of two.
+        ("Print the id, then show the label.", "print('{} {}'.format(1, 2))", "yes"),
+        ("Print the id, then show the label.", "text = f'{1} {2}'\nprint(text)", "yes"),
+        ("Print the id, then show the label.", "print(pack('tea'))", "yes"),
+        ("Print the id, then show the label.", "print(c.id)", "no"),
+        ("Print the id if it is heavy, otherwise print the label.", "print(c.id if c.heavy else c.label)", "yes"),
+        # By other means, or elsewhere.
+        ("Print the id of each crate.", "list(map(print, every()))", "yes"),
+        ("Print the id of each crate, one per line.", "list(map(print, every()))", "yes"),
+        ("Print the id.", "say = print\nsay(1)", "yes"),
+        ("Print the id.", "from pprint import pprint as say\nsay(1)", "yes"),
+        ("Print the id.", "import logging\nlogging.warning(1)", "yes"),
+        ("Print the ids.", "import csv, sys\ncsv.writer(sys.stdout).writerows(every())", "yes"),
+        ("Print the label of crate 3.", "print_label(3)", "yes"),
+        ("Print the id.", "say = pack\nsay(1)", "no"),
+        ("Pack tea. Thanks!", "print(pack('tea').id, file=out)", "yes"),
+        ("Pack tea. Thanks!", "press.print(pack('tea'))", "yes"),
+        ("Pack tea. Thanks!", "import pprint\npprint.pprint(pack('tea'))", "no"),
         # Lines, or a number.
+        ("Print its label and its unit, one per line.", "print(c.label, c.unit, sep='\\n')", "yes"),
+        ("Print its label and its unit, one per line.", "print(c.label, c.unit, sep=end)", "yes"),
+        ("Print its label and its unit, one per line.", "print(f'{c.label}\\n{c.unit}')", "yes"),
+        ("Print its label and its unit, one per line.", "print(c.label, c.unit, sep=', ')", "no"),
+        ("Print its label and its unit, one per line.", "print(f'{c.label}, {c.unit}')", "no"),
+        ("Print its receipt, one thing per line.", "print(receipt(c))", "yes"),
+        ("Print the ids, one per line.", "print([1, 2])", "no"),
+        ("Print the number of the crate.", "for c in every():\n    if c.label == 'tea':\n        print(c.id)", "yes"),
+        ("Print the number of crates in A and B.", "for r in (room('A'), room('B')):\n    print(r.crates)", "yes"),
         ("Print the id of each crate, one a line.", "print(len(every()))", "no"),
         ("Print the id of each crate on a line of its own.", "for c in every():\n    print(c.id)", "yes"),
         ("Print the id of each crate, one per line.", "print('\\n'.join(c.id for c in every()))", "yes"),
@@ -350,6 +433,22 @@ def test_docs_ground_literals(catalog):
         ("After you pack tea, send it.", "pack('tea')", "no"),
         ("It's urgent. 1) Pack tea. 2) Send it. 3) Print its id.", "pack('tea')", "no"),
         ("It's urgent. 1) Pack tea. 2) Send it. 3) Print its id.", "send(pack('tea'))", "yes"),
+        ("Pack tea, then set its note.", "c = pack('tea')\nc.note = 'x'", "yes"),
+        ("Pack tea, then note.", "pack('tea')\nx = 1", "no"),
+        ("Find all, then sort them by id, then for each one print it.", "print(sorted(every()))", "unscored"),
+        ("Sort all by id, then pack tea.", "pack('tea')", "no"),
+        ("Pack it on 07.03.2030, and again 2 weeks later.", "pack(date(2030, 3, 7), timedelta(days=14))", "yes"),
+        ("Pack tea, then tell me its id.", "print(pack('tea').id)", "unscored"),
+        (
+            "Draft an order, then add tea to it.",
+            "with open_depot() as d:\n    with d.draft() as o:\n        o.add(1)",
+            "yes",
+        ),
+        ("Pack tea, then send it off.", "print(list(map(pack_and_send, ['tea'])))", "yes"),
+        ("Mark it as 'on hand', 'fragile'.", "pack(Mark.ON_HAND, fragile=True)", "yes"),
+        ("Take 15% off, due at 2:30 pm.", "price(c.price * 0.85, time(14, 30))", "yes"),
+        ("Take 15% off.", "price(c.price * 85 // 100)", "yes"),
+        ("Pack 15 at 3.", "pack(85, 3)", "no"),
         ("Pack 1. Later, if it is there, then send it.", "pack('tea')", "unscored"),
         ("Pack more than one crate; the next one is for 'Tim, then Tom'.", "pack('Tim, then Tom')", "yes"),
     ],
@@ -361,6 +460,34 @@ def test_covers(catalog, instruction, program, answer):
     verdicts = {verdict.criterion: verdict for verdict in check(program, catalog, instruction, "")}
     assert verdicts["covers"].answer == answer, verdicts["covers"].evidence
     assert bool(verdicts["covers"].evidence) == (answer != "yes")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "values"),
+    [
+        ("Pack twenty-five.", "25"),
+        ("Pack two dozen, then three hundred.", "24, 300"),
+        ("Pack a pair for the third shelf.", "2, 3"),
+        ("Pack it for 5 pm.", "17"),
+        ("Pack it for 07.03.2030, in two weeks.", "3, 7, 2030, 14"),
+        ("Pack it in half an hour, in 20 minutes.", "30, 1800, 1200"),
+        ("Pack tea.", "'-'"),
+    ],
+)
+def test_number_words_ground(catalog, instruction, values):
+    """Numbers are said in many ways, and a separator is no value."""
+    program = OPEN + f"    crates.anything([{values}])\n"
+    for number, answer in (("", "yes"), ("    crates.anything(26)", "no")):
+        verdicts = {v.criterion: v for v in check(program + number, catalog, instruction, "")}
+        assert verdicts["grounded"].answer == answer, verdicts["grounded"].evidence
+
+
+def test_what_cannot_be_written_again_is_read(catalog):
+    """An f-string's value with a hard space in it has no source in Python 3.11; the checks answer all the same."""
+    text = "f'{d.name.join(\"\xa0\")}'"
+    program = OPEN + f"    if {text}:\n        crates.pack(d, label='', size={text})\n    crates.find(d, {text}).lable"
+    accused = {v.criterion for v in check(program, catalog, "Pack it.", "") if v.answer == "no"}
+    assert accused == {"api_exists", "values_allowed"}
 
 
 def test_nothing_of_the_program_is_executed(catalog, tmp_path):
@@ -458,6 +585,9 @@ ORDINARY = {
 
 
         def count(number: int) -> int: ...
+
+
+        def tag(text: str = None) -> str: ...
         """,
     "_base.py": "def make_base(): ...",
 }
@@ -489,6 +619,7 @@ def shop(tmp_path_factory) -> Catalog:
         "from shop import FileSink, export\nexport(FileSink())",
         "from shop import Item, load\nfound = load('a')\nif isinstance(found, Item):\n    print(found.name)",
         f"from shop import count\ncount({'9' * 400})",
+        "from shop import tag\ntext = None\ntag(text)",
     ],
 )
 def test_what_runs_of_ordinary_packages_is_not_accused(shop, program):

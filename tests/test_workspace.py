@@ -170,6 +170,33 @@ def test_a_stage_is_done_once(workspace, tmp_path):
     assert done == [["progress.json"]] * 3
 
 
+def test_a_stop_while_an_old_stage_is_deleted(workspace, monkeypatch):
+    """Nothing of a stage with other settings is left to the new one, wherever the deletion ended."""
+    seen = []
+
+    def work(stopping=False) -> dict:
+        seen.append(names(workspace.path("sft")))
+        workspace.write_text("sft/checkpoint.txt", "")
+        if stopping:
+            raise KeyboardInterrupt
+        return {}
+
+    def deletes_one_file(folder) -> None:
+        (folder / "progress.json").unlink()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(workspace, "sft", {"epochs": 1}, [], lambda: work(stopping=True))
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", deletes_one_file)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(workspace, "sft", {"epochs": 2}, [], work)
+    with workspace.lock():
+        run_stage(workspace, "sft", {"epochs": 2}, [], work)
+    assert seen == [["progress.json"]] * 2
+    assert not list(workspace.root.glob(".*.part"))
+
+
 def test_a_failed_stage_has_no_manifest(workspace):
     """What a stage had written stays for the next try; only the manifest says done."""
 
@@ -260,6 +287,16 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError, match="cannot be written"), Workspace(tmp_path / "file" / "run").lock():
         pass
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    """Where a folder is, or under a file: one clear error."""
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "below"):
+        with pytest.raises(WorkspaceError, match=rf"{path}: cannot be written \("), writing(path) as temporary:
+            temporary.write_text("whole")
+    with pytest.raises(FileNotFoundError), writing(tmp_path / "out"):
+        (tmp_path / "another").read_text()
 
 
 def test_digests(tmp_path):

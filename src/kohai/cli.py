@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -260,7 +261,11 @@ def serve(
     loaded = _load(config, overrides)
     from kohai import serve
 
-    serve.serve(loaded.model, Path(adapter) if adapter else None, host, port)
+    try:
+        with stoppable(()):
+            serve.serve(loaded.model, Path(adapter) if adapter else None, host, port)
+    except SystemExit as stopped:
+        os._exit(int(stopped.code or 0))  # the thread of a request that is being decoded is not waited for
 
 
 @app.command()

@@ -1,7 +1,7 @@
-"""A model's reply, as code: the block cut out of the text, its syntax tree, and the calls it makes.
+"""A model's reply, as code: the block cut out of the text, its syntax tree, and what its expressions are called.
 
-Pure and static: nothing is imported or executed. Leaves out types: `calls` follows names, not values; what a dotted
-name means in a package is the catalog's business.
+Pure and static: nothing is imported or executed. Leaves out types: what a dotted name means in a package is the
+catalog's business.
 """
 
 from __future__ import annotations
@@ -13,28 +13,10 @@ import textwrap
 import tokenize
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 UNKNOWN = "?"  # the dotted name of a value that comes from nowhere we can follow
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = frozenset({"python", "python3", "py", "py3"})
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call in a program.
-
-    `name` is dotted, imports and aliases resolved: `stockroom.items.enroll`. A method of a variable that a call gave
-    (by assignment or `with ... as`) is `stockroom.orders.draft().line`; one of the elements that a loop takes from a
-    result is `stockroom.items.search()[].rename`, of an unpacked or indexed one `stockroom.items.pair()[0].rename`.
-    `?` stands for a value that is not known.
-    """
-
-    name: str
-    args: tuple[ast.expr, ...]
-    keywords: dict[str, ast.expr]  # `**mapping` is under "**"
-    line: int
-    target: str | None = None  # the name that the result is bound to
 
 
 def extract_code(text: str) -> str:
@@ -68,18 +50,27 @@ def strip_noise(code: str) -> str:
                 kept = [statement for statement in body if not _is_unused_text(statement)]
                 needs_pass = not kept and body and not isinstance(node, ast.Module)
                 setattr(node, field, [ast.Pass()] if needs_pass else kept)
-    return ast.unparse(ast.fix_missing_locations(tree))
+    try:
+        return ast.unparse(ast.fix_missing_locations(tree))
+    except ValueError:
+        return _without_comments(code)
 
 
-def calls(tree: ast.AST) -> list[Call]:
-    """All calls, in the order in which they are evaluated when the program runs from top to bottom."""
-    reader = _Reader()
-    reader.visit(tree)
-    return reader.calls
+def written(node: ast.AST) -> str:
+    """A node's source; its tree where an f-string's values have a backslash, which Python 3.11 cannot write."""
+    try:
+        return ast.unparse(node)
+    except ValueError:
+        return ast.dump(node)
 
 
 def dotted(node: ast.expr, names: dict[str, str]) -> str:
-    """The dotted name of an expression (see `Call`), given what the program's names stand for."""
+    """The dotted name of an expression, given what the program's names stand for: `stockroom.items.enroll`.
+
+    A method of what a call gave is `stockroom.orders.draft().line`, of what is indexed or unpacked from it
+    `stockroom.items.pair()[0].rename`, of the elements that a loop takes from it `stockroom.items.search()[].rename`.
+    `?` stands for a value that is not known.
+    """
     match node:
         case ast.Name(id=name):
             return names.get(name, name)
@@ -104,132 +95,6 @@ def import_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]
         else:
             origin = "." * node.level + (node.module or "")
             yield alias.asname or alias.name, f"{origin}.{alias.name}"
-
-
-class _Reader(ast.NodeVisitor):
-    """Walks in evaluation order and keeps what each name stands for; functions are read where they are defined."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.calls: list[Call] = []
-        self.targets: dict[ast.expr, str] = {}
-
-    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
-        self.names.update(import_names(node))
-
-    visit_ImportFrom = visit_Import  # noqa: N815 - ast's name
-
-    def visit_Call(self, node: ast.Call) -> None:
-        self.generic_visit(node)
-        keywords = {keyword.arg or "**": keyword.value for keyword in node.keywords}
-        name = dotted(node.func, self.names)
-        self.calls.append(Call(name, tuple(node.args), keywords, node.lineno, self.targets.get(node)))
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self._assign(node.targets, node.value)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self._assign([node.target], node.value)
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self._assign([node.target], node.value)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        self.visit(node.value)
-        self._bind(node.target, UNKNOWN)
-
-    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
-        self.visit(node.iter)
-        self._bind(node.target, dotted(node.iter, self.names) + "[]")
-        for statement in (*node.body, *node.orelse):
-            self.visit(statement)
-
-    visit_AsyncFor = visit_For  # noqa: N815 - ast's name
-
-    def visit_withitem(self, node: ast.withitem) -> None:
-        if node.optional_vars is None:
-            self.visit(node.context_expr)
-        else:
-            self._assign([node.optional_vars], node.context_expr)
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.names[node.name] = UNKNOWN
-        self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        if not isinstance(node, ast.Lambda):
-            self.names[node.name] = node.name
-            for decorator in node.decorator_list:
-                self.visit(decorator)
-        outer = dict(self.names)
-        arguments = node.args
-        self.visit(arguments)
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            known = isinstance(argument.annotation, ast.Name | ast.Attribute)
-            name = dotted(argument.annotation, outer) + "()" if known and argument.annotation else UNKNOWN
-            self.names[argument.arg] = name
-        for variadic in (arguments.vararg, arguments.kwarg):
-            if variadic is not None:
-                self.names[variadic.arg] = UNKNOWN
-        for statement in node.body if isinstance(node.body, list) else [node.body]:
-            self.visit(statement)
-        self.names = outer
-
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - ast's name
-    visit_Lambda = visit_FunctionDef  # noqa: N815 - ast's name
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.names[node.name] = node.name
-        outer = dict(self.names)
-        self.generic_visit(node)
-        self.names = outer
-
-    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
-        outer = dict(self.names)
-        for generator in node.generators:
-            self.visit(generator.iter)
-            self._bind(generator.target, dotted(generator.iter, self.names) + "[]")
-            for condition in generator.ifs:
-                self.visit(condition)
-        for part in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
-            self.visit(part)
-        self.names = outer
-
-    visit_SetComp = visit_ListComp  # noqa: N815 - ast's name
-    visit_GeneratorExp = visit_ListComp  # noqa: N815 - ast's name
-    visit_DictComp = visit_ListComp  # noqa: N815 - ast's name
-
-    def _assign(self, targets: list[ast.expr], value: ast.expr) -> None:
-        source = value.value if isinstance(value, ast.Await) else value
-        if len(targets) == 1 and isinstance(targets[0], ast.Name):
-            self.targets[source] = targets[0].id
-        self.visit(value)
-        for target in targets:
-            if (
-                isinstance(target, ast.Tuple | ast.List)
-                and isinstance(value, ast.Tuple | ast.List)
-                and len(target.elts) == len(value.elts)
-            ):
-                names = [dotted(part, self.names) for part in value.elts]
-                for part, name in zip(target.elts, names, strict=True):
-                    self._bind(part, name)
-            else:
-                self._bind(target, dotted(value, self.names))
-
-    def _bind(self, target: ast.expr, name: str) -> None:
-        match target:
-            case ast.Name(id=variable):
-                self.names[variable] = UNKNOWN if name.startswith(UNKNOWN) else name
-            case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                starred = any(isinstance(part, ast.Starred) for part in parts)
-                for index, part in enumerate(parts):
-                    self._bind(part, UNKNOWN if starred else f"{name}[{index}]")
-            case ast.Starred(value=value):
-                self._bind(value, UNKNOWN)
-            case _:
-                self.visit(target)
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:

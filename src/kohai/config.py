@@ -10,6 +10,7 @@ import difflib
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -29,6 +30,7 @@ Gate = Literal[
 Arm = Literal["base", "sft", "best_of_n", "rejection_sft", "dpo", "rl_execution", "rlaif", "rlaif_best_of_n"]
 
 LOCAL_JUDGES = ("reviewer", "yes_no")
+OTHER_SPLITS = ("demo", "practice", "probe", "calibration", "bench")  # what `prepare` deals beside the test splits
 ANSWERERS = ("static", "execution", "llm", "human")  # kinds of answerers that a rubric names
 
 
@@ -486,7 +488,7 @@ class Config(_Section):
     """One run, from the API to the report."""
 
     run: Path = Field(description="The run's folder.")
-    seed: int = Field(7, description="Of everything that is drawn.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(7, description="Of everything that is drawn.")
     rounds: Positive = Field(
         1,
         description="Times that completions are sampled from the policy as it is then, judged, and added to the "
@@ -531,7 +533,7 @@ def read_yaml(path: Path, wrong: type[UserError], wanted: str) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise wrong(f"{path}: cannot be read ({error.strerror}); give the path of {wanted}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # no text, or a date that no calendar has
         raise wrong(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
@@ -587,7 +589,7 @@ def _set(data: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a date that no calendar has, for one
         raise ConfigError(f"--set {override}: the value is not YAML") from None
 
 
@@ -619,6 +621,15 @@ def _conflicts(config: Config) -> Iterator[str]:
             yield f"evaluate.answers.{name}: expected a name of lower-case letters, digits and _ that no arm has"
     if config.tasks.n_test is not None and len(config.tasks.n_test) != len(config.tasks.test):
         yield f"tasks.n_test: {len(config.tasks.n_test)} number(s) for {len(config.tasks.test)} test split(s)"
+    for name, count in Counter(config.tasks.test_splits).items():
+        if count > 1 or name in OTHER_SPLITS:
+            yield f"tasks.test: a split is called as its file, and {name!r} is another one too; rename the file"
+    watched = [(f"watched.{name}", bounds) for name, bounds in config.rl.watched.items()]
+    for name, bounds in (("dropped_band", config.rl.dropped_band), *watched):
+        if bounds is not None and bounds[0] > bounds[1]:
+            yield f"rl.{name}: from {bounds[0]:g} to {bounds[1]:g} holds nothing; give the lower number first"
+    if config.reward_model.held_out == 1:
+        yield "reward_model.held_out: 1 leaves no task to learn from"
 
 
 def _feedback_conflicts(feedback: FeedbackConfig) -> Iterator[str]:

@@ -17,11 +17,12 @@ import yaml
 from kohai.config import Config, parse_config, read_yaml
 from kohai.errors import UserError
 from kohai.models import adapters, gguf
-from kohai.models.base import load_base
+from kohai.models.base import DEFAULT, load_base
 from kohai.stages.evaluate import ADAPTERS
-from kohai.workspace import Workspace, writing
+from kohai.workspace import Workspace, digest_path, writing
 
 GGUF = "model.gguf"
+WITHOUT_FEEDBACK = ("sft", "rl_execution")
 ARMS = tuple(arm for arm, parts in ADAPTERS.items() if parts is not None)
 
 
@@ -59,7 +60,7 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
         folder.mkdir()
         if merged:
             try:
-                plain = model.merge_and_unload()
+                plain = model.merge_and_unload(safe_merge=True)  # as the run's own sampling merges
             except RuntimeError as error:  # a bias of its own where the base has none, for one
                 raise UserError(
                     f"{run}: {arm} cannot be merged ({error}): export it without --merged and --gguf"
@@ -82,21 +83,24 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
 def card(config: Config, workspace: Workspace, arm: str, merged: bool, as_gguf: bool) -> str:
     """The model card; what is not known of the run is said to be."""
     head = {
-        "base_model": config.model.name,
+        "base_model": _base_name(config),
         "library_name": "transformers" if merged else "peft",
         "pipeline_tag": "text-generation",
         "tags": ["kohai", "code", *([] if merged else ["lora"]), *(["gguf"] if as_gguf else [])],
     }
     sections = {
         "Data": _data(config, workspace),
-        "Feedback": _feedback(config, workspace),
-        "Numbers": _numbers(workspace),
+        "Feedback": _feedback(config, workspace, arm),
+        "Numbers": _numbers(workspace, arm),
         "Limits": _limits(config),
         "Use": _use(config, merged, as_gguf),
     }
     kind = "A fine-tuned model" if merged else "An adapter (LoRA)"
     lines = ["---", yaml.safe_dump(head, sort_keys=False).strip(), "---", "", f"# {config.run.name}: {arm}", ""]
-    lines += [f"{kind} of `{config.model.name}` that writes code for one API, trained by Kohai {version('kohai')}.", ""]
+    lines += [
+        f"{kind} of `{_base_name(config)}` that writes code for one API, trained by Kohai {version('kohai')}.",
+        "",
+    ]
     for title, paragraphs in sections.items():
         lines += [f"## {title}", "", *paragraphs, ""]
     return "\n".join(lines)
@@ -112,10 +116,18 @@ def _data(config: Config, workspace: Workspace) -> Iterator[str]:
     yield f"- Seed {config.seed}."
 
 
-def _feedback(config: Config, workspace: Workspace) -> Iterator[str]:
+def _base_name(config: Config) -> str:
+    """What `from_pretrained` takes: the folder of a model that Kohai made here, else the name."""
+    return str(config.model.cache / config.model.name) if config.model.name == DEFAULT else config.model.name
+
+
+def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
+    alarm = (_report(workspace, (ADAPTERS[arm] or ("", ""))[0]) or {}).get("alarm")
+    if alarm:
+        yield f"- In RL: {alarm}."
     report = _report(workspace, "feedback")
-    if report is None:
-        yield "None: the run has no feedback."
+    if report is None or arm in WITHOUT_FEEDBACK:
+        yield "- No judge's: it learned from references, and in RL from what ran."
         return
     judges, rubric = ", ".join(report["judges"]), config.feedback.rubric.name
     yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {report['rubric']}."
@@ -123,15 +135,14 @@ def _feedback(config: Config, workspace: Workspace) -> Iterator[str]:
     hacks = (_report(workspace, "reward_model") or {}).get("hacks_that_pay")
     if hacks is not None:
         yield f"- Hacks of honest programs that the reward model pays for: {', '.join(hacks) or 'none of those tried'}."
-    alarm = (_report(workspace, "rl") or {}).get("alarm")
-    if alarm:
-        yield f"- In RL: {alarm}."
 
 
-def _numbers(workspace: Workspace) -> Iterator[str]:
+def _numbers(workspace: Workspace, arm: str) -> Iterator[str]:
     path = workspace.path("report", "report.md")
-    if not path.exists():
-        yield "Not evaluated."
+    weights = workspace.path(*(ADAPTERS[arm] or ()))
+    evaluated = (workspace.manifest("evaluate") or {}).get("inputs", {}).get(str(weights.relative_to(workspace.root)))
+    if not path.exists() or evaluated != digest_path(weights):
+        yield "These weights were not evaluated."
         return
     text = path.read_text(encoding="utf-8")
     yield text.partition("\n")[2].strip().replace("\n## ", "\n### ")

@@ -94,8 +94,8 @@ def own_tasks(path: Path) -> list[Task]:
     """A published file's tasks as Kohai's own, named by file and row; a reference only where it is a Python program."""
     tasks = []
     for task in apibench.read_tasks(path)[0]:
-        tree = code.parse(task.code or "")
-        reference = task.code if tree is not None and tree.body else None
+        text = task.code or ""
+        reference = text if code.parse(text) is not None and code.strip_noise(text) else None
         tasks.append(Task(f"{path.stem}/{task.row}", task.instruction, (apibench.api_id(task.api_call),), reference))
     return tasks
 
@@ -105,7 +105,7 @@ def example_tasks(docs: Sequence[apibench.ApiDoc]) -> list[Task]:
     tasks: dict[str, Task] = {}
     for doc in docs:
         tree = code.parse(doc.example_code)
-        if tree is not None and len(tree.body) > 1 and doc.description:
+        if tree is not None and len(tree.body) > 1 and code.strip_noise(doc.example_code) and doc.description:
             name = f"docs/{doc.row}"
             tasks.setdefault(
                 doc.example_code, Task(name, doc.description, (apibench.api_id(doc.api_call),), doc.example_code)

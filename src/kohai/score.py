@@ -9,10 +9,12 @@ the reason, and counted; it is never 0.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from kohai import metrics, progress, records
@@ -21,8 +23,10 @@ from kohai.code import extract_code, parse
 from kohai.config import SandboxConfig
 from kohai.errors import ConfigError
 from kohai.metrics import codebleu, gorilla_ast, rouge
+from kohai.metrics.documented import DocumentedMetrics
 from kohai.records import Execution, Task
 from kohai.sandbox import Program, Sandbox
+from kohai.sandbox.image import Image, importable, open_image
 from kohai.tasks import apibench, load_tasks
 from kohai.workspace import Workspace
 
@@ -38,6 +42,7 @@ GROUPS = {
     "executability": ("executability", "effect_match"),
 }
 _OF_GROUP = {name: group for group, names in GROUPS.items() for name in names}
+_NO_CALL = "the task's api_call is not a Python call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def score_files(
     Args:
         tasks: Kohai's task file, or a published file of APIBench.
         completions: The file; None = the tasks' reference code, the ceiling.
-        catalog: A package's folder, a `catalog.json`, or APIBench's api docs; for the metrics that ask for one.
+        catalog: A package's folder, a run's `catalog.json`, or APIBench's api docs; for the metrics that ask for one.
         names: Metrics, by the names of `GROUPS` or of what they give.
         out: Where to write one line a completion, in order, whole or not at all.
         mode: Of `gorilla_ast`; None = told from the catalog.
@@ -94,11 +99,11 @@ def score_files(
 
     Returns:
         `tasks`, `completions`, `tasks_without` (a completion), `problems` (irregular records), and by metric `{value,
-        low, high, n, unscored}`: Wilson intervals for yes and no, bootstrap for shares; CodeBLEU's `corpus` beside its
-        mean, Gorilla's `counts`.
+        low, high, n, unscored}`: Wilson intervals for yes and no, bootstrap for shares, both over tasks where some have
+        several completions; CodeBLEU's `corpus` beside its mean, Gorilla's `counts`.
 
     Raises:
-        ConfigError: an unknown metric, or one that lacks the catalog or the image.
+        ConfigError: an unknown metric, one that lacks the catalog or the image, or an image that lacks the package.
         DataError: a bad line, by file and line.
     """
     wanted = _wanted(names)
@@ -172,7 +177,9 @@ def _scorers(wanted: Sequence[str], path: Path | None, mode: gorilla_ast.Mode | 
     found: dict[str, Scorer] = {"rouge": _rouge, "codebleu": _codebleu, "codebleu_compat": _codebleu_compat}
     if needy and path is not None:
         catalog = _catalog(path)
-        if isinstance(catalog, Catalog):
+        if isinstance(catalog, Catalog) and catalog.documented is not None:
+            found |= _documented(DocumentedMetrics(catalog, mode))
+        elif isinstance(catalog, Catalog):
             found |= {"exact_api": _exact_of(catalog), "hallucinated_api": _hallucinated_of(catalog)}
             if "gorilla_ast" in needy:
                 raise ConfigError("gorilla_ast: needs the api docs of APIBench as --catalog, not a package")
@@ -221,7 +228,39 @@ def _codebleu_compat(item: Item) -> Mapping[str, Value]:
 
 
 def _exact_of(catalog: Catalog) -> Scorer:
-    return lambda item: metrics.api_match(item.code, _reference(item), catalog).metrics
+    return lambda item: _matched(
+        metrics.api_match(item.code, _reference(item), catalog), "the reference calls no api of the catalog"
+    )
+
+
+def _matched(match: calls.ApiMatch | None, reason: str) -> Mapping[str, Value]:
+    if match is None:
+        raise Unscored(reason)
+    return match.metrics
+
+
+def _documented(known: DocumentedMetrics) -> dict[str, Scorer]:
+    """As `evaluate` measures what a run's tasks ask for; of a published answer Gorilla's decision is on its text."""
+
+    def gorilla(item: Item) -> Mapping[str, Value]:
+        decision = known.decide(item.text if item.own is None else f"api_call: {item.code}", _task(item))
+        if decision is None:
+            raise Unscored("no row of the docs has the task's call")
+        return {"gorilla_ast": decision}
+
+    return {
+        "exact_api": lambda item: _matched(known.match(_program(item), _task(item)), _NO_CALL),
+        "hallucinated_api": lambda item: _hallucinated(known.hallucinated(_program(item))),
+        "gorilla_ast": gorilla,
+    }
+
+
+def _task(item: Item) -> Task:
+    """The task; of a published one what a run would know of it."""
+    if item.own is not None:
+        return item.own
+    published = _published(item)
+    return Task(published.id, published.instruction, (apibench.api_id(published.api_call),))
 
 
 def _hallucinated_of(catalog: Catalog) -> Scorer:
@@ -236,9 +275,7 @@ def _hallucinated(found: bool | None) -> Mapping[str, Value]:
 
 def _exact_hub(item: Item) -> Mapping[str, Value]:
     wanted = calls.wanted_call(_published(item).api_call)
-    if wanted is None:
-        raise Unscored("the task's api_call is not a Python call")
-    return calls.hub_match(_program(item), wanted).metrics
+    return _matched(None if wanted is None else calls.hub_match(_program(item), wanted), _NO_CALL)
 
 
 def _program(item: Item) -> str:
@@ -269,14 +306,38 @@ def _executions(
         Program(item.code) if item.own is None else Program.of_task(item.code, item.own, tasks.parent) for item in items
     ]
     package = (catalog,) if catalog is not None and catalog.is_dir() else ()
+    known = _catalog(catalog) if catalog is not None and not package else None
     config = SandboxConfig(image=image)
-    if items and items[0].published is not None:  # programs that load models by name, and name files that nobody has
-        config = SandboxConfig(image=image, catalogue=catalog, offer_inputs=True)
-    with (
-        Sandbox(config, package, state) as sandbox,
-        progress.bar("execute", len(programs), unit="programs") as bar,
-    ):
-        return sandbox.execute(programs, lambda done: bar.advance(done - bar.done))
+    opened = open_image(image, config.images, package)
+    with TemporaryDirectory() as folder:
+        if isinstance(known, Catalog) and known.package:
+            _refuse_unimportable(known.package, opened)
+        elif known is not None or (items and items[0].published is not None):
+            # Programs that load models by name, and name files that nobody has.
+            hub = _docs_file(known, catalog, Path(folder)) if opened.catalogue is not None else None
+            config = SandboxConfig(image=image, catalogue=hub, offer_inputs=True)
+        with (
+            Sandbox(config, package, state) as sandbox,
+            progress.bar("execute", len(programs), unit="programs") as bar,
+        ):
+            return sandbox.execute(programs, lambda done: bar.advance(done - bar.done))
+
+
+def _refuse_unimportable(package: str, image: Image) -> None:
+    """Nobody is to blame for a package that is not there."""
+    if package not in importable(image) | sys.stdlib_module_names:
+        raise ConfigError(
+            f"executability: no program can import {package} in the image {image.name}; give the package's folder as "
+            "--catalog, or an image that has it as --image"
+        )
+
+
+def _docs_file(known: Catalog | list[apibench.ApiDoc] | None, path: Path | None, folder: Path) -> Path | None:
+    """The file of the api docs; of those in a run's catalog, one written into the folder."""
+    if not isinstance(known, Catalog):
+        return path if known is not None else None
+    Workspace(folder).write_text("docs.jsonl", "".join(f"{api.doc}\n" for api in known.apis))
+    return folder / "docs.jsonl"
 
 
 def _ran(execution: Execution) -> Mapping[str, Value]:
@@ -303,7 +364,8 @@ def _enter(scored: Scored, names: Sequence[str], give: Callable[[Subject], Mappi
 
 
 def _summary(name: str, scored: Sequence[Scored], items: Sequence[Item]) -> dict[str, Any]:
-    values = [found.values[name] for found in scored if found.values.get(name) is not None]
+    known = [found for found in scored if found.values.get(name) is not None]
+    values = [found.values[name] for found in known]
     entry: dict[str, Any] = {"n": len(values), "unscored": len(scored) - len(values)}
     reasons = Counter(found.unscored[name] for found in scored if name in found.unscored)
     if reasons:
@@ -313,7 +375,10 @@ def _summary(name: str, scored: Sequence[Scored], items: Sequence[Item]) -> dict
         values = [value == "correct" for value in values]
     if not values:
         return entry
-    interval = metrics.interval_of([value for value in values if value is not None and not isinstance(value, str)])
+    interval = metrics.interval_of(
+        [value for value in values if value is not None and not isinstance(value, str)],
+        clusters=[found.row for found in known],
+    )
     entry |= {"value": interval.value, "low": interval.low, "high": interval.high}
     if name in ("codebleu", "codebleu_compat"):
         pairs = [

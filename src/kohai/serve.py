@@ -1,14 +1,16 @@
 """A model as an OpenAI-compatible chat endpoint: the base, or the base with an adapter of a run.
 
-One request at a time is decoded; others wait. What a request asks for and this server does not do is refused by name
-with status 400, never ignored. Leaves out streaming, batching of requests, and the guard: it gives what the model says.
+One request at a time is decoded; others wait, and one whose client has gone meanwhile is not decoded. What a request
+asks for and this server does not do is refused by name with status 400. Leaves out streaming, batching of requests, and
+the guard: it gives what the model says.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import secrets
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,6 +32,8 @@ from kohai.models.base import Base, load_base
 from kohai.models.generate import Sampled, generate
 
 ROLE = "served"
+CLIENT_GONE = 499  # nobody reads it; it is nginx's number for a client that closed the connection
+GRACE_SECONDS = 1  # for requests under way when the server is stopped
 
 
 class Message(BaseModel):
@@ -47,7 +52,7 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[Message], Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] = 512
-    seed: int = 0
+    seed: int | None = None  # none: another draw each time
     n: Annotated[int, Field(ge=1, le=16)] = 1
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
@@ -61,18 +66,21 @@ def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> Non
     Raises:
         ToolError: the address is taken or not this machine's. DataError: the model or the adapter does not load.
     """
-    listening = socket.socket()
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
     except OSError as error:
-        raise ToolError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another --port") from None
+        other = "--host" if isinstance(error, socket.gaierror) else "--port"
+        raise ToolError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another {other}") from None
     with listening, loaded(model, adapter) as (base, plain):
         name = model.name if adapter is None else f"{model.name}+{adapter.name}"
-        url = f"http://{host}:{listening.getsockname()[1]}/v1"
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listening.getsockname()[1]}/v1"
         listening.listen()  # who reads the line may call at once, and waits until the server takes the call
         progress.say(f"serving {name} at {url}")
-        server = uvicorn.Server(uvicorn.Config(application(base, plain, name), log_level="warning"))
+        app = application(base, plain, name)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
         server.run(sockets=[listening])
 
 
@@ -91,7 +99,7 @@ def loaded(model: ModelConfig, adapter: Path | None) -> Iterator[tuple[Base, Any
 def application(base: Base, plain: Any, name: str) -> FastAPI:
     """The endpoint; `plain` is a plain causal model."""
     app = FastAPI(title="Kohai", docs_url=None, redoc_url=None, openapi_url=None)
-    one_at_a_time = threading.Lock()
+    one_at_a_time = asyncio.Lock()
 
     @app.exception_handler(RequestValidationError)
     async def not_understood(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -107,15 +115,18 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
         return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "kohai"}]}
 
     @app.post("/v1/chat/completions")
-    def complete(request: ChatRequest) -> dict[str, Any]:
+    async def complete(request: ChatRequest, connection: Request) -> Any:
         ids = base.render_chat([message.model_dump() for message in request.messages])
-        limit = getattr(base.model.config, "max_position_embeddings", None)
-        if limit is not None and len(ids) + request.max_tokens > limit:
+        if len(ids) + request.max_tokens > base.n_positions:
             raise HTTPException(
-                400, f"{len(ids)} tokens to read and {request.max_tokens} to write exceed the context of {limit}"
+                400,
+                f"{len(ids)} tokens to read and {request.max_tokens} to write exceed the context of {base.n_positions}",
             )
-        with one_at_a_time:
-            [found] = generate(
+        async with one_at_a_time:
+            if await connection.is_disconnected():
+                return Response(status_code=CLIENT_GONE)
+            [found] = await run_in_threadpool(
+                generate,
                 base,
                 plain,
                 [ids],
@@ -123,7 +134,7 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
                 temperature=request.temperature,
                 max_new_tokens=request.max_tokens,
                 batch_tokens=1,
-                seed=request.seed,
+                seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                 n_likeliest=request.top_logprobs if request.logprobs else 0,
             )
         return {

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command with one line that says how to go on.
+"""Ctrl-C and SIGTERM end a command with one line, that says how to go on where there is something to go on with.
 
 The first signal raises KeyboardInterrupt, so that what is open is closed. Python runs a handler only between two of its
 own instructions; where the process is still there some seconds later (a long call into C, a library that swallowed the
@@ -26,6 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def command_line(argv: Sequence[str]) -> str:
     """The command as one would type it again: `kohai run configs/demo.yaml`."""
     program = Path(argv[0])
+    if program.name == "__main__.py":
+        return shlex.join(["python", "-m", program.resolve().parent.name, *argv[1:]])
     found = shutil.which(program.name)
     if found is not None and Path(found).resolve() == program.resolve():
         program = Path(program.name)
@@ -35,13 +37,15 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def stopped_line(argv: Sequence[str]) -> str:
-    """What is printed when a command was stopped."""
-    return f"kohai: stopped; the same command goes on where it stopped: {command_line(argv)}"
+    """What is printed when a command was stopped; without a command line, there is nothing to go on with."""
+    return (
+        f"kohai: stopped; the same command goes on where it stopped: {command_line(argv)}" if argv else "kohai: stopped"
+    )
 
 
 @contextmanager
 def stoppable(argv: Sequence[str]) -> Iterator[None]:
-    """Turns SIGINT and SIGTERM into one line and exit code 130.
+    """Turns SIGINT and SIGTERM into one line and exit code 130; `argv` is the command line, () where nothing is kept.
 
     Raises:
         SystemExit: a signal came.

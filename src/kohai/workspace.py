@@ -172,7 +172,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir():
             if path.exists():
-                shutil.rmtree(path)
+                _remove(path)
             temporary.rename(path)
         else:
             with temporary.open("rb") as handle:
@@ -181,12 +181,23 @@ def writing(path: Path) -> Iterator[Path]:
     except Exception as error:
         if _says_disk_is_full(error, path):
             raise _disk_is_full(path) from None
+        if isinstance(error, OSError) and (
+            path.is_relative_to(at := error.filename or "") or str(temporary) == str(at)
+        ):
+            raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
         raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        elif temporary.exists():
+            temporary.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Takes a folder away at once, so that a kill leaves no part of it, and then deletes it."""
+    stale = folder.with_name(f".{folder.name}.old.part")
+    folder.rename(stale)
+    shutil.rmtree(stale)
 
 
 def _says_disk_is_full(error: Exception, path: Path) -> bool:
@@ -232,7 +243,7 @@ def run_stage(
     manifest_path.unlink(missing_ok=True)
     progress_path = workspace.path(stage, "progress.json")
     if progress_path.exists() and json.loads(progress_path.read_text(encoding="utf-8")) != wanted:
-        shutil.rmtree(workspace.path(stage))  # half of a stage with other settings or inputs
+        _remove(workspace.path(stage))  # half of a stage with other settings or inputs
     workspace.write_json(f"{stage}/progress.json", wanted)
     started = time.monotonic()
     if (gpu := used_gpu()) is not None:

@@ -78,7 +78,7 @@ class Catalog:
         return self.resolve_call(dotted) if self.package else self.get(dotted)
 
     def resolve_call(self, name: str) -> Api | None:
-        """The api behind a call's name (`kohai.code.Call`): `stockroom.orders.draft().line` is the class's method."""
+        """The api behind a call's name (`kohai.code.dotted`): `stockroom.orders.draft().line` is the class's method."""
         target = referred(self.type_of(name))
         return self.get(target) if target else None
 

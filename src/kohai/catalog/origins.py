@@ -19,7 +19,7 @@ TEXT_LIMIT = 1000  # a longer origin is kept by its digest: repeated substitutio
 
 
 class Origins(Protocol):
-    """A program as far as it was read; `names` holds each variable's dotted name (`kohai.code.Call`)."""
+    """A program as far as it was read; `names` holds each variable's dotted name (`kohai.code.dotted`)."""
 
     names: dict[str, str]
 
@@ -70,7 +70,7 @@ class _Reader(ast.NodeTransformer):
             written = repr(node.value)
         else:
             read = self.visit(copy.copy(node))
-            written = read.id if isinstance(read, ast.Name) else ast.unparse(read)
+            written = read.id if isinstance(read, ast.Name) else code_of.written(read)
         if len(written) > TEXT_LIMIT:
             return "#" + hashlib.sha256(written.encode()).hexdigest()[:16]
         return written

@@ -40,7 +40,7 @@ _REFUSABLE = {
 }
 
 
-_TOO_LONG = ("too large", "too long", "context length", "maximum context")
+_TOO_LONG = ("too large", "too long", "context length", "maximum context", "exceed the context")
 
 
 class CallError(Exception):
@@ -77,7 +77,6 @@ class ChatClient:
     ) -> None:
         self.name = name
         self.config = config
-        self.has_answered = False  # it sent a model's reply at least once
         self.refused: set[str] = set()
         self._is_reachable = False
         self._backoff_seconds = backoff_seconds
@@ -86,6 +85,8 @@ class ChatClient:
         self._endpoint = Endpoint(config.base_url, config.key_env, f"feedback.endpoints.{name}")
         self._calls_at = self._endpoint.at("chat/completions")
         self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
+        # It sent a model's reply at least once, in this process or, by the ledger, in an earlier one.
+        self.has_answered = self.budget.spent.output_tokens > 0
 
     def __repr__(self) -> str:
         return f"ChatClient({self.shown_url}, model={self.config.model!r}, key from {self.config.key_env})"
@@ -98,6 +99,7 @@ class ChatClient:
     def begin(self) -> None:
         """To be called once in each event loop, before its connections."""
         self._rates = Rates(self.config)
+        self.budget.begin()
         self._tls = httpx2.create_ssl_context()
 
     def connections(self, n: int) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
@@ -217,7 +219,7 @@ class ChatClient:
         if 300 <= status < 400:
             target = self._endpoint.masked(response.headers.get("location", "elsewhere"))
             return EndpointError(f"{what}; it redirects to {target}: set {self._endpoint.field}.base_url accordingly")
-        if status in _ABOUT_ONE_CASE and self.has_answered:
+        if status in _ABOUT_ONE_CASE and (self.has_answered or _is_too_long(response)):
             return CallError(f"status {status}: {self._endpoint.message(response)}")
         return EndpointError(f"{what}; the endpoint refuses such calls: check {self._endpoint.field}")
 
@@ -254,13 +256,19 @@ def _tokens(logprobs: Any) -> tuple[Token, ...]:
         return ()
 
 
+def _is_too_long(response: httpx2.Response) -> bool:
+    """The server says of the case, not of a setting, that it is more than it can read."""
+    text = response.text.lower()
+    return any(words in text for words in _TOO_LONG)
+
+
 def _refused_setting(response: httpx2.Response, sent: Mapping[str, Any]) -> str | None:
     """The setting that the server's message names as refused, if it was sent."""
     if response.status_code not in (400, 422):
         return None
-    text = response.text.lower()
-    if any(words in text for words in _TOO_LONG):
+    if _is_too_long(response):
         return None  # of this case, not of the setting
+    text = response.text.lower()
     for name, words in _REFUSABLE.items():
         if name in sent and any(word in text for word in words):
             return name

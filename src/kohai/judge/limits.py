@@ -23,7 +23,8 @@ class Budget:
     """What may still be spent at an endpoint. A call is counted when it is sent, its tokens when they are known.
 
     Until then the most that it may cost is held back, so that no limit is passed, whatever comes of the calls under
-    way; with the ledger, what earlier processes spent counts too.
+    way; with the ledger, what earlier processes spent counts too, and of calls that a kill cut off the most they may
+    have cost.
     """
 
     def __init__(self, name: str, account: str, config: EndpointConfig, ledger: Ledger | None = None) -> None:
@@ -36,6 +37,10 @@ class Budget:
         self._settled = asyncio.Condition()
         if ledger is not None:
             self.spent = ledger.spent(self._account)
+
+    def begin(self) -> None:
+        """To be called once in each event loop."""
+        self._settled = asyncio.Condition()
 
     def cost(self, usage: Usage) -> float:
         """In the currency of the price; 0 without one."""
@@ -56,19 +61,22 @@ class Budget:
                 if self._held == Usage():
                     raise BudgetError(self._used_up(limit))
                 await self._settled.wait()
-            self._held += Usage(0, most.input_tokens, most.output_tokens)
-            self._add(Usage(1))
+            held = Usage(0, most.input_tokens, most.output_tokens)
+            self._write(Usage(1) + held)
+            self._held += held
+            self.spent += Usage(1)
 
     async def settle(self, most: Usage, used: Usage) -> None:
         """Ends a call that was taken: what it used is spent, the rest is free again."""
         async with self._settled:
-            self._held -= Usage(0, most.input_tokens, most.output_tokens)
-            self._add(used)
+            held = Usage(0, most.input_tokens, most.output_tokens)
+            self._held -= held
+            self.spent += used
             self._settled.notify_all()
+            self._write(used - held)
 
-    def _add(self, usage: Usage) -> None:
-        self.spent += usage
-        if self._ledger is not None and usage != Usage():
+    def _write(self, usage: Usage) -> None:
+        if self._ledger is not None:
             self._ledger.spend(self._account, usage)
 
     def _passed(self, usage: Usage) -> str | None:
@@ -93,20 +101,24 @@ class Rates:
     def __init__(self, config: EndpointConfig) -> None:
         self._requests = AsyncLimiter(config.requests_per_minute, _MINUTE) if config.requests_per_minute else None
         self._tokens = AsyncLimiter(config.tokens_per_minute, _MINUTE) if config.tokens_per_minute else None
+        self._owed = 0  # tokens that calls used beyond what was expected of them
 
     @asynccontextmanager
     async def call(self, expected: int) -> AsyncIterator[list[int]]:
-        """Waits for room for a call of `expected` tokens; the block appends what it really used."""
+        """Waits for room for a call of `expected` tokens; the block appends what it really used.
+
+        What that is more, later calls wait for: an answer that came is not held back.
+        """
         used: list[int] = []
         if self._requests is not None:
             await self._requests.acquire()
-        await self._acquire(expected)
+        if self._tokens is not None:
+            due = expected + self._owed
+            now = min(due, int(self._tokens.max_rate))
+            self._owed = due - now
+            await self._tokens.acquire(now)
         yield used
-        await self._acquire(sum(used) - expected)
-
-    async def _acquire(self, tokens: int) -> None:
-        if self._tokens is not None and tokens > 0:
-            await self._tokens.acquire(min(float(tokens), self._tokens.max_rate))
+        self._owed += max(0, sum(used) - expected)
 
 
 class Breaker:

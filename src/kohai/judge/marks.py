@@ -40,7 +40,8 @@ def marks(
     `recall` is, by bug operator, the share of programs for which no is right that got a no; `rewrites_moved` the share
     of harmless rewrites whose verdict is another than their reference's. `length_bias` is the rank correlation of a
     program's length with how much the verdict favours it beyond the truth. `repeated` are verdicts on the same program;
-    `seconds` is what all `verdicts` took together.
+    `seconds` is what all `verdicts` took together. Time and cost are per verdict that was asked for, not remembered;
+    None where all were remembered, or nothing had a price.
     """
     places = [i for i, item in enumerate(items) if item.kind != "injection" and truths[i] is not None]
     scored = [i for i in places if verdicts[i].answer != "unscored"]
@@ -54,6 +55,9 @@ def marks(
 
     favour = [chance(verdicts[i]) - is_so for i, is_so in zip(scored, known, strict=True)]
     stable = [first.answer == second.answer for first, second in repeated]
+    of_endpoint = [verdict for verdict in (*verdicts, *(again for _, again in repeated)) if verdict.seconds > 0]
+    n_asked = sum(verdict.seconds > 0 for verdict in verdicts) if of_endpoint else len(verdicts)
+    costs = [verdict.cost for verdict in of_endpoint]
     return {
         "n": len(places),
         "unscored": len(places) - len(scored),
@@ -68,8 +72,8 @@ def marks(
         "length_bias": _rounded(spearman([math.log(1 + len(items[i].code)) for i in scored], favour)),
         "comments_moved": _share(_moves(items, verdicts, "rewrite", either_way=True, operators=COMMENTS)),
         "stable": _share(stable),
-        "seconds_per_verdict": _rounded(seconds / len(verdicts)) if verdicts else None,
-        "cost_per_verdict": sum(v.cost for v in verdicts) / len(verdicts) if verdicts else None,
+        "seconds_per_verdict": _rounded(seconds / n_asked) if n_asked else None,
+        "cost_per_verdict": sum(costs) / len(costs) if any(costs) else None,
     }
 
 

@@ -67,14 +67,16 @@ class Member:
         self, criteria: Sequence[Criterion], cases: Sequence[Case], on_done: OnDone | None
     ) -> list[list[Verdict]]:
         """As the answerer's; criteria on which it is switched off are not asked."""
-        off = {
-            c.id: self.reliability[c.id] for c in criteria if c.id in self.reliability and self.reliability[c.id].is_off
-        }
-        asked = [criterion for criterion in criteria if criterion.id not in off]
+        asked = self.asked(criteria)
+        off = {c.id: self.reliability[c.id] for c in criteria if c not in asked}
         answered = self.answerer.answer(asked, cases, on_done) if asked else [[] for _ in cases]
         name = self.answerer.name
         silent = [Verdict(criterion, "unscored", name, why.why_off()) for criterion, why in off.items()]
         return [[*verdicts, *silent] for verdicts in answered]
+
+    def asked(self, criteria: Sequence[Criterion]) -> list[Criterion]:
+        """Those on which it is not switched off."""
+        return [c for c in criteria if c.id not in self.reliability or not self.reliability[c.id].is_off]
 
     def worth(self, verdict: Verdict) -> float:
         """Log-odds of yes that one of its scored verdicts is worth."""
@@ -99,8 +101,9 @@ class Panel:
     ) -> list[list[Verdict]]:
         """All verdicts of all judges on each case, and the panel's own."""
         verdicts: list[list[Verdict]] = [[] for _ in cases]
+        last = max((n for n, member in enumerate(self.members) if member.asked(criteria)), default=None)
         for number, member in enumerate(self.members):
-            counted = on_done if number == len(self.members) - 1 else None
+            counted = on_done if number == last else None
             for found, answered in zip(verdicts, member.answer(criteria, cases, counted), strict=True):
                 found += answered
         for criterion in criteria if self.dear is not None else ():

@@ -37,7 +37,7 @@ class Program:
         return [node for node in _in_order(self.tree) if isinstance(node, kind)]
 
     def name_of(self, node: ast.expr) -> str:
-        """The dotted name of an expression; see `kohai.code.Call`."""
+        """The dotted name of an expression; see `kohai.code.dotted`."""
         return dotted(node, self.names)
 
     def api_of(self, call: ast.Call) -> Api | None:

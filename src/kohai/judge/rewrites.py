@@ -102,7 +102,10 @@ def other_quotes(code: str, tree: ast.Module, rng: random.Random) -> str:  # noq
 
 def plain_layout(code: str, tree: ast.Module, rng: random.Random) -> str:  # noqa: ARG001 - a Layout
     """As Python itself writes a syntax tree: no comments, no blank lines."""
-    return ast.unparse(tree)
+    try:
+        return ast.unparse(tree)
+    except ValueError:  # an f-string that this Python cannot write
+        return code
 
 
 def docstring(program: Program, rng: random.Random) -> Iterator[list[Edit]]:  # noqa: ARG001 - an Operator

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kohai.records import Execution
 
@@ -66,14 +67,16 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         raise ValueError(f"confidence {confidence} is not between 0 and 1")
     if n == 0:
         return Interval(0.0, 0.0, 1.0, 0)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = successes / n
+    return Interval(share, *_wilson_bounds(share, n, confidence), n)
+
+
+def _wilson_bounds(share: float, n: float, confidence: float) -> tuple[float, float]:
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    low = 0.0 if successes == 0 else (centre - half) / scale
-    high = 1.0 if successes == n else (centre + half) / scale
-    return Interval(share, low, high, n)
+    return 0.0 if share == 0 else (centre - half) / scale, 1.0 if share == 1 else (centre + half) / scale
 
 
 def paired_bootstrap(
@@ -117,11 +120,72 @@ def bootstrap_mean(
     return Interval(float(found.mean()), float(low), float(high), len(found))
 
 
-def interval_of(values: Sequence[float | bool], resamples: int = 10_000) -> Interval:
-    """The mean of a metric's values; Wilson's interval where all are yes or no, else the bootstrap's."""
-    if all(isinstance(value, bool) for value in values):
-        return wilson(sum(map(bool, values)), len(values))
-    return bootstrap_mean(values, resamples)
+def interval_of(
+    values: Sequence[float | bool], resamples: int = 10_000, clusters: Sequence[Hashable] | None = None
+) -> Interval:
+    """The mean of a metric's values; Wilson's interval where all are yes or no, else the bootstrap's. Where a cluster
+    (a task) has several values, as `clustered_rate` and `clustered_mean`.
+    """
+    is_rate = all(isinstance(value, bool) for value in values)
+    if clusters is not None and len(set(clusters)) < len(clusters):
+        return clustered_rate(values, clusters) if is_rate else clustered_mean(values, clusters, resamples)
+    return wilson(sum(map(bool, values)), len(values)) if is_rate else bootstrap_mean(values, resamples)
+
+
+def clustered_rate(values: Sequence[float | bool], clusters: Sequence[Hashable], confidence: float = 0.95) -> Interval:
+    """A share with Wilson's interval for as many independent cases as would vary like these, of which those of one
+    cluster hang together (Dean, Pagano 2015): share * (1 - share) / variance, at most n, with the variance
+    k / (k - 1) * sum of (yes - share * size)^2 / n^2 over the k clusters; k where all are alike.
+
+    Four of four in one cluster, none of four in another: variance 2 * (2^2 + 2^2) / 8^2 = 0.25, one case; 0.5 [0.0546,
+    0.9454].
+
+    Raises:
+        ValueError: no value, or values and clusters of different length.
+    """
+    sums, sizes = _by_cluster(values, clusters)
+    n, k = len(values), len(sums)
+    share = float(sums.sum()) / n
+    cases = float(k)
+    if k > 1 and 0 < share < 1:
+        variance = k / (k - 1) * float(((sums - share * sizes) ** 2).sum()) / n**2
+        cases = min(n, share * (1 - share) / variance) if variance else n
+    return Interval(share, *_wilson_bounds(share, cases, confidence), n)
+
+
+def clustered_mean(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    resamples: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    """The mean of all values with the percentile interval of the bootstrap over clusters.
+
+    Raises:
+        ValueError: no value, or values and clusters of different length.
+    """
+    sums, sizes = _by_cluster(values, clusters)
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for i in range(0, resamples, 500):
+        drawn = rng.integers(0, len(sums), (min(500, resamples - i), len(sums)))
+        means[i : i + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(sums.sum() / sizes.sum()), float(low), float(high), len(values))
+
+
+def _by_cluster(
+    values: Sequence[float | bool], clusters: Sequence[Hashable]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(clusters,): the sum of each one's values, and how many it has."""
+    if not values:
+        raise ValueError("no value: there is no mean")
+    found: dict[Hashable, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        found.setdefault(cluster, []).append(float(value))
+    return np.array([sum(some) for some in found.values()]), np.array([float(len(some)) for some in found.values()])
 
 
 def executability(executions: Sequence[Execution]) -> Executability:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
@@ -64,11 +64,6 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
-def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004)."""
-    return _longest(a, _places(b), len(b))
-
-
 def _places(found: Iterable[str]) -> dict[str, int]:
     """The places of each token, as bits."""
     places: dict[str, int] = {}
@@ -80,6 +75,7 @@ def _places(found: Iterable[str]) -> dict[str, int]:
 
 
 def _longest(said: Iterable[str], places: Mapping[str, int], n: int) -> int:
+    """Length of the longest common subsequence, by bits: one long integer is a column of the table (Hyyrö 2004)."""
     column = full = (1 << n) - 1
     for bits in map(places.get, said):
         if bits:

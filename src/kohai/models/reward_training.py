@@ -26,6 +26,7 @@ from kohai.models.packing import pack
 from kohai.models.reviewer import mean_logprobs, review_group
 from kohai.models.reward import RewardHead, RewardModel, adapter_names
 from kohai.models.tracking import Tracker
+from kohai.models.tuning import schedule
 from kohai.records import Preference
 from kohai.workspace import Workspace
 
@@ -155,9 +156,8 @@ def _train(
     with progress.bar(name, len(batches), unit="update") as bar:
         bar.advance(start)
         for step in range(start, len(batches)):
-            warmth = min(1.0, (step + 1) / max(1, len(batches) // 10)) * (1 - step / len(batches))
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * warmth
+                group["lr"] = settings.learning_rate * schedule(step, len(batches))
             n_pairs = sum(len(material.pairs[task_id]) for task_id in batches[step])
             losses = []
             for task_id in batches[step]:

@@ -205,7 +205,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         base=base,
         model=model,
         reward_model=RewardModel.load(base, model, workspace),
-        value_head=ValueHead(base.model.config.hidden_size, config.seed).to(base.device),
+        value_head=ValueHead(base.model.get_output_embeddings().weight.shape[1], config.seed).to(base.device),
         kl=KlController(config.rl.kl_coef, config.rl.kl_target),
         prompts=prompts,
         tasks=tasks,

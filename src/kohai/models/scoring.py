@@ -46,7 +46,7 @@ def hidden_states(plain: Any, packed: Packed, **kwargs: Any) -> torch.Tensor:
             kohai_row=packed,
             **kwargs,
         )
-    return output.last_hidden_state[0]
+    return output.last_hidden_state[0].to(plain.dtype)  # CUDA's autocast leaves a last layer norm's output in float32
 
 
 @contextmanager

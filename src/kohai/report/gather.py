@@ -164,6 +164,8 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
     config = _config(workspace)
     later = [one.folder_of(stage) for one in _rounds(workspace, config)[1:] for stage in ROUNDED]
     manifests = {stage: found for stage in [*STAGES, *later] if (found := workspace.manifest(stage)) is not None}
+    if not manifests and not config:
+        raise WorkspaceError(f"{workspace.root} holds no run; name the folder that `kohai run CONFIG` made")
     references = tables.group(_records(workspace, Evaluation, "evaluate/references.jsonl"))
     return {
         "run": str(workspace.root),

@@ -269,7 +269,8 @@ def calls_metrics(catalog: Catalog) -> CallsMetrics:
         found = {"hallucinated_api": hallucinated_api(code, catalog)}
         if task.reference is None:
             return found
-        return found | api_match(code, task.reference, catalog).metrics
+        match = api_match(code, task.reference, catalog)
+        return found if match is None else {**found, **match.metrics}
 
     return of_package
 
@@ -283,7 +284,8 @@ def metrics(task: Task, code: str, execution: Execution, of_calls: CallsMetrics)
     }
     if task.reference is None:
         return found
-    return found | {
-        "rouge_l": rouge(code, task.reference).rouge_l.f1,
-        "codebleu": codebleu(code, task.reference).codebleu,
-    }
+    try:
+        likeness = codebleu(code, task.reference).codebleu
+    except ValueError:  # the reference holds no code
+        likeness = None
+    return found | {"rouge_l": rouge(code, task.reference).rouge_l.f1, "codebleu": likeness}

@@ -146,7 +146,7 @@ def labels_of(path: Path | None) -> dict[tuple[str, int], list[Verdict]]:
     if path is None:
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"feedback.labels: {path}: cannot be read ({error})") from None
     found: dict[tuple[str, int], dict[str, Verdict]] = {}

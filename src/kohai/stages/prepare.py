@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from kohai.config import Config
 from kohai.errors import ConfigError, DataError
 from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
+from kohai.models.tuning import answer_ids
 from kohai.records import Api, Effect, Prompt, Task
 from kohai.sandbox import of_run
 from kohai.sandbox.image import importable
@@ -75,7 +76,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
             for number, task in enumerate(tasks):
                 prompts.append(builder.build(task, split, may_show=split != "demo" or number % 2 == 0))
                 bar.advance()
-    refuse_too_long(config, base, max(prompt.n_tokens for prompt in prompts))
+    answers = {task.id: len(answer_ids(base, task.reference)) for task in splits["demo"] if task.reference is not None}
+    refuse_too_long(config, base, prompts, answers)
     copy_fixtures(config.tasks.folder, [task for tasks in splits.values() for task in tasks], workspace)
     if config.package.path is not None:
         for split in ("probe", *config.tasks.test_splits):
@@ -298,18 +300,27 @@ def with_needed(found: Sequence[Api], task: Task, catalog: Catalog, k: int) -> l
     return sorted([*kept, *others], key=lambda api: order[api.id]) + missing
 
 
-def refuse_too_long(config: Config, base: Base, longest: int) -> None:
-    """One error where a prompt and what may follow it are more than the model has positions for.
+def refuse_too_long(config: Config, base: Base, prompts: Sequence[Prompt], answers: Mapping[str, int]) -> None:
+    """One error where a prompt and what may follow it are more than the model has positions for; `answers` are the
+    references' tokens by task.
 
     Raises:
         DataError: they are.
     """
+    longest = max(prompt.n_tokens for prompt in prompts)
     new = max(config.sample.max_new_tokens, config.rl.sampling.max_new_tokens)
     if longest + new > base.n_positions:
         raise DataError(
             f"model {config.model.name}: the longest prompt has {longest} tokens, a completion up to {new}, and the "
             f"model {base.n_positions} positions; lower prompt.max_tokens or the two max_new_tokens"
         )
+    for prompt in prompts:
+        if prompt.split == "demo" and prompt.n_tokens + answers.get(prompt.task_id, 0) > base.n_positions:
+            raise DataError(
+                f"task {prompt.task_id}: the prompt has {prompt.n_tokens} tokens, its reference "
+                f"{answers[prompt.task_id]}, and the model {base.n_positions} positions; lower prompt.max_tokens, or "
+                "take the reference out"
+            )
 
 
 def detectable(n_tasks: int) -> float | None:

@@ -24,7 +24,7 @@ def load_tasks(path: Path) -> list[Task]:
         DataError: names file, line and field: not JSON, an unknown or missing field, a wrong type, an id used twice, an
             empty instruction, a reference that is not Python, a fixture that is not there or leads out of the folder.
     """
-    lines = records.read_text(path, "check tasks.folder and the file names").splitlines()
+    lines = records.read_text(path, "check tasks.folder and the file names").split("\n")
     tasks = records.read_lines(Task, lines, str(path))
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     seen: dict[str, int] = {}
@@ -82,7 +82,7 @@ def _check(task: Task, where: str, folder: Path, seen: dict[str, int]) -> None:
         raise DataError(f"{where}: field 'instruction' is empty; say what the program is to do")
     if task.reference is not None:
         tree = code.parse(task.reference)
-        if tree is None or not tree.body:
+        if tree is None or not code.strip_noise(task.reference):
             what = "is not Python" if tree is None else "has no code"
             raise DataError(f"{where}: field 'reference' {what}; mend it or leave it out")
     if task.fixture is not None:

@@ -188,7 +188,7 @@ def api_id(call: str) -> str:
     if tree is None or len(tree.body) != 1:
         return " ".join(call.split())
     statement = tree.body[0]
-    return ast.unparse(statement.value if isinstance(statement, ast.Assign) else statement)
+    return code_of.written(statement.value if isinstance(statement, ast.Assign) else statement)
 
 
 def without_row(tasks: Sequence[ApiBenchTask], docs: Sequence[ApiDoc]) -> list[ApiBenchTask]:

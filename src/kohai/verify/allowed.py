@@ -7,6 +7,7 @@ import ast
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import NONE, UNKNOWN, Type, options_of, parse_type, referred
+from kohai.code import written
 from kohai.records import Parameter
 from kohai.verify.arguments import bind
 from kohai.verify.reading import Reading
@@ -31,9 +32,9 @@ def wrong_values(reading: Reading, catalog: Catalog) -> list[str]:
             continue
         for parameter, value in bind(call).pairs:
             wanted = parse_type(parameter.annotation, catalog.package)
-            if _is_none_default(parameter, value) or not _is_wrong(value, wanted, reading, catalog):
+            if _is_none_default(parameter, value, reading) or not _is_wrong(value, wanted, reading, catalog):
                 continue
-            shown = ast.unparse(value)[:40]
+            shown = written(value)[:40]
             needed = _described(wanted, catalog)
             problems.append(f"line {value.lineno}: {call.name}: {parameter.name} must be {needed}, not {shown}")
     return problems
@@ -96,8 +97,8 @@ def _is_plain(class_id: str, catalog: Catalog) -> bool:
     return not is_open and all(name in ("object", "enum.Enum", "abc.ABC", "typing.Generic") for name in outside)
 
 
-def _is_none_default(parameter: Parameter, value: ast.expr) -> bool:
-    return parameter.default == "None" and isinstance(value, ast.Constant) and value.value is None
+def _is_none_default(parameter: Parameter, value: ast.expr, reading: Reading) -> bool:
+    return parameter.default == "None" and reading.types.get(value) == NONE
 
 
 def _holds(option: Type, value: ast.expr) -> bool:

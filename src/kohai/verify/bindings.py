@@ -11,6 +11,8 @@ import builtins
 from collections.abc import Iterable, Iterator
 
 from kohai.catalog.catalog import Catalog
+from kohai.code import written
+from kohai.verify.shapes import is_type_checking
 
 _BUILTINS = frozenset(dir(builtins)) | {
     "__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__loader__", "__package__", "__annotations__",
@@ -109,7 +111,7 @@ class _Scope(ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> None:
         self.visit(node.test)
-        if ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING":  # never runs, but its names may be relied on
+        if is_type_checking(node.test):  # never runs, but its names may be relied on
             self.bound |= _bound_in(node.body)
             self._branch(node.orelse)
         else:
@@ -127,7 +129,7 @@ class _Scope(ast.NodeVisitor):
         self._all([node.pattern, *([node.guard] if node.guard else []), *node.body])
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
-        if any(handler.type and "NameError" in ast.unparse(handler.type) for handler in node.handlers):
+        if any(handler.type and "NameError" in written(handler.type) for handler in node.handlers):
             self.bound |= {inner.id for item in node.body for inner in ast.walk(item) if isinstance(inner, ast.Name)}
         self._branch(node.body)
         for handler in node.handlers:

@@ -2,8 +2,8 @@
 
 A program that drops a step runs more often and does less; the numbers, keys and quoted texts of that step are then
 nowhere in it. Counted as named: quoted text, numbers but 0 and 1, words of letters and digits (BX-20). Left out: number
-words, ordinals, the numbers of a list's points. Compared without case and quotes; dates and cents count as the numbers
-they say.
+words, ordinals, hours with am or pm, spans of time, the numbers of a list's points. Compared without case and quotes;
+dates and cents count as the numbers they say.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from kohai.verify.grounding import QUOTED, has_text, normal, numbers_in
+from kohai.verify.grounding import DOTTED_DATE, QUOTED, has_text, normal, numbers_in
 
 _POINT = re.compile(r"(?<!\S)\d{1,2}[.)](?=\s+\S)")
+_TIME = re.compile(
+    r"(?<!\w)(?:\d{1,2}(?:[:.]\d\d)?\s?[ap]\.?m|\d+(?:\.\d+)?[\s-]?(?:minute|hour|week|year)s?)\b", re.IGNORECASE
+)
 _HUGE = 1e300  # beyond, integers are no floats
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[A-Za-z0-9][\w./@-]*")
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)")
@@ -33,6 +36,8 @@ def uncovered(tree: ast.Module, instruction: str) -> list[str] | None:
     for value in constants:
         if isinstance(value, int | float) and abs(value) < _HUGE:
             known |= {round(abs(value) * factor, 6) for factor in (1, 100, 0.01)}
+            if isinstance(value, float) or 100 in constants:  # 15 % off: * 0.85, * 85 // 100
+                known.add(round(abs(100 - abs(value) * (100 if isinstance(value, float) else 1)), 6))
     missing = [text for text in texts if not has_text(text, said, frozenset(known))]
     missing += [f"{number:g}" for number in numbers if number not in known]
     return [f"{text!r} of the instruction is nowhere in the program" for text in missing]
@@ -41,7 +46,8 @@ def uncovered(tree: ast.Module, instruction: str) -> list[str] | None:
 def _wanted(instruction: str) -> tuple[list[str], list[float]]:
     texts = [match[1].strip(" .,!?") for match in QUOTED.finditer(instruction)]
     numbers: list[float] = []
-    for match in _TOKEN.finditer(_POINT.sub(" ", QUOTED.sub(" ", instruction))):
+    text = DOTTED_DATE.sub(r"\1 \2 \3", _TIME.sub(" ", _POINT.sub(" ", QUOTED.sub(" ", instruction))))
+    for match in _TOKEN.finditer(text):
         token = match[0].rstrip("./-@")
         if _ORDINAL.fullmatch(token):
             continue
@@ -55,7 +61,9 @@ def _wanted(instruction: str) -> tuple[list[str], list[float]]:
 
 
 def _constants(tree: ast.Module) -> Iterator[str | int | float]:
-    """Values of the program's literals, and its members' names (an enum's, say); not what no statement uses."""
+    """Values of the program's literals, and names of its members (an enum's, say) and keywords, also as words; not what
+    no statement uses.
+    """
     idle = {
         id(part)
         for node in ast.walk(tree)
@@ -63,8 +71,9 @@ def _constants(tree: ast.Module) -> Iterator[str | int | float]:
         for part in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            yield node.attr
+        if isinstance(node, ast.Attribute | ast.keyword):
+            name = (node.attr if isinstance(node, ast.Attribute) else node.arg) or ""
+            yield from (name, name.replace("_", " "))
         elif isinstance(node, ast.Constant) and id(node) not in idle and not isinstance(node.value, bool):
             value = node.value
             yield from [value] if isinstance(value, str | int | float) else []

@@ -9,24 +9,29 @@ from kohai import code as code_reading
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import NONE, UNKNOWN, Type, referred, union
+from kohai.code import written
 from kohai.verify import nearest
 from kohai.verify.builtins import builtin_result
 from kohai.verify.reading import PackageCall, Reading
 from kohai.verify.scope import Scope
-from kohai.verify.shapes import named_arguments, position_of
+from kohai.verify.shapes import named_arguments, position_of, walrus_names
 
 
 class Expressions:
     """Reads expressions in a scope; notes calls of the package and missing attributes in a reading.
 
-    `stored` are attribute names that the program itself assigns: objects may have them.
+    `stored` are attribute names that the program itself gives: objects may have them. `rebound` are names that it binds
+    more than once: what runs later may find another value there.
     """
 
-    def __init__(self, catalog: Catalog, scope: Scope, reading: Reading, stored: Collection[str]) -> None:
+    def __init__(
+        self, catalog: Catalog, scope: Scope, reading: Reading, stored: Collection[str], rebound: Collection[str]
+    ) -> None:
         self.catalog = catalog
         self.scope = scope
         self.reading = reading
         self.stored = stored
+        self.rebound = rebound
 
     def read(self, node: ast.expr | None) -> Type:
         """The type of an expression; what it calls and reaches is noted."""
@@ -77,9 +82,13 @@ class Expressions:
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self.comprehension(node)
             case ast.Lambda(args=arguments, body=body):
+                for default in (*arguments.defaults, *arguments.kw_defaults):
+                    self.read(default)
                 outer, outer_literals = dict(self.scope.types), dict(self.scope.literals)
-                for argument in named_arguments(arguments):
-                    self.scope.bind_name(argument.arg, UNKNOWN)
+                self.scope.forget(self.rebound)
+                for argument in (*named_arguments(arguments), arguments.vararg, arguments.kwarg):
+                    if argument is not None:
+                        self.scope.bind_name(argument.arg, UNKNOWN)
                 self.read(body)
                 self.scope.types, self.scope.literals = outer, outer_literals
                 return UNKNOWN
@@ -95,8 +104,9 @@ class Expressions:
                 self.read(child.value)
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Type:
-        """A comprehension's targets live inside it only."""
+        """A comprehension's targets live inside it only; what `:=` binds there is unknown after it."""
         outer, outer_literals = dict(self.scope.types), dict(self.scope.literals)
+        self.scope.forget(walrus_names(node))
         for generator in node.generators:
             kind = self.read(generator.iter)
             self.require(kind, ("__iter__", "__getitem__", "__aiter__"), generator.iter)
@@ -109,6 +119,8 @@ class Expressions:
             name = {"ListComp": "list", "SetComp": "set"}.get(type(node).__name__, "Iterator")
             result = Type(name, (self.read(node.elt),))
         self.scope.types, self.scope.literals = outer, outer_literals
+        for name in walrus_names(node):
+            self.scope.bind_name(name, UNKNOWN)
         return result
 
     def attribute(self, node: ast.Attribute) -> Type:
@@ -135,9 +147,11 @@ class Expressions:
         target = referred(kind)
         api = self.catalog.get(target) if target else None
         if api is not None:
-            self.reading.calls.append(PackageCall(api, ast.unparse(node.func), node))
+            self.reading.calls.append(PackageCall(api, written(node.func), node))
             return values.call(self.catalog, kind)
         if isinstance(node.func, ast.Name) and node.func.id not in self.scope.types:
+            if node.func.id == "isinstance":  # a program that asks knows better
+                self.scope.forget([argument.id for argument in node.args[:1] if isinstance(argument, ast.Name)])
             return builtin_result(self.catalog, node.func.id, arguments)
         return values.call(self.catalog, kind)
 
@@ -162,9 +176,7 @@ class Expressions:
         if all(values.attribute(self.catalog, kind, name) is None for name in names):
             what = "a context manager" if "__enter__" in names else "something to loop over"
             shown = kind.name.rpartition(".")[2]
-            self.reading.missing.append(
-                f"line {node.lineno}: {ast.unparse(node)[:60]} gives {shown}, which is not {what}"
-            )
+            self.reading.missing.append(f"line {node.lineno}: {written(node)[:60]} gives {shown}, which is not {what}")
 
     def annotated(self, annotation: ast.expr | None) -> Type:
         """The type that a program's own annotation names, if it is of the package; anything else is not relied on."""

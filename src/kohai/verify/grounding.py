@@ -1,15 +1,16 @@
 """Whether the values that a program passes to the package come from the instruction or the docs.
 
-Compared without case and quotes; number words up to twenty, thousands separators, dates and month names, per cent and
-cents count as the numbers they say. Free: 0, 1, booleans, None, empty strings, choices of a
-`Literal[...]`. Left out: literals inside f-strings,
-subscripts, multiplications and calls of other things than the package (but `date(...)` and the like are looked into).
+Compared without case and quotes; number words, thousands separators, dates and month names, hours of the evening, per
+cent and cents count as the numbers they say, spans of time also in smaller units. Free: 0, 1, booleans, None, strings
+without a letter or digit, choices of a `Literal[...]`. Left out: literals inside f-strings, subscripts, multiplications
+and calls of other things than the package (but `date(...)` and the like are looked into).
 An enum's member is free but where the instruction names others of that enum and none that the program passes.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -24,12 +25,21 @@ _WORDS = re.findall(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty",
 )
+_WORDS_OF_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
 _MONTHS = re.findall(r"\w+", "january february march april may june july august september october november december")
 QUOTED = re.compile(r"(?<!\w)[\"'\u2018\u201c]([^\"'\u2018\u2019\u201c\u201d]{2,80})[\"'\u2019\u201d](?!\w)")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+DOTTED_DATE = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EVENING = re.compile(r"(?<!\d)(\d{1,2})(?:[:.]\d\d)?\s?p\.?m\b")
 _OPENED = frozenset({"date", "datetime", "timedelta", "Decimal", "int", "float", "str", "Path", "fromisoformat"})
-_NAMED = {"dozen": 12.0, "half": 0.5, "once": 1.0, "twice": 2.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0}
+_TENS = {name: 10.0 * number for number, name in enumerate(_WORDS_OF_TENS, 2)}
+_SCALES = {
+    "dozen": (12.0,), "hundred": (100.0,), "thousand": (1e3,), "million": (1e6,), "week": (7.0,), "fortnight": (14.0,),
+    "year": (12.0, 365.0), "day": (24.0, 86400.0), "hour": (60.0, 3600.0), "minute": (60.0,),
+}  # fmt: skip
+_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth")
+_NAMED = {"half": 0.5, "quarter": 0.25, "once": 1.0, "twice": 2.0, "pair": 2.0, "couple": 2.0} | _TENS
 
 
 def ungrounded(reading: Reading, catalog: Catalog, instruction: str, docs: str) -> list[str]:
@@ -135,7 +145,7 @@ def _is_grounded(value: object, text: str, numbers: frozenset[float]) -> bool:
 def has_text(value: str, text: str, numbers: frozenset[float]) -> bool:
     """A `normal` text has a value as a word of its own; a date or number also where `numbers` has it."""
     wanted = normal(value).strip()
-    if not wanted.strip(" .,;:!?"):
+    if not any(map(str.isalnum, wanted)):
         return True
     left, right = r"(?<!\w)", r"(?!\w)"
     if any(letter.isdigit() for letter in wanted):  # a key: BX-20 is not in BX-200, nor in BX-20-7
@@ -161,14 +171,23 @@ def normal(text: str) -> str:
 def numbers_in(text: str) -> frozenset[float]:
     """The numbers that a `normal` text says, in digits or words, with 0 and 1."""
     found: set[float] = {1.0, 0.0}
-    for match in _NUMBER.finditer(text):
+    for match in _NUMBER.finditer(DOTTED_DATE.sub(r"\1 \2 \3", text)):
         for part in (match[0], *match[0].split(",")):
             digits = part.replace(",", "")
             if digits.strip("."):
                 found.add(float(digits))
                 if re.search(r"\.\d\d?$", digits):
                     found.add(round(float(digits) * 100, 6))  # an amount of money in cents
-    words = re.findall(r"[a-z]+", text)
+    words = re.findall(r"[a-z]+|\d+(?:\.\d+)?", text)
     named = {name: float(number) for number, name in enumerate(_WORDS)} | _NAMED
     named |= {name[:length]: float(number) for number, name in enumerate(_MONTHS, 1) for length in (3, len(name))}
-    return frozenset(found | {named[word] for word in words if word in named})
+    named |= {name: float(number) for number, name in enumerate(_ORDINALS, 1)}
+    # twenty-five, two dozen, half an hour
+    for first, second in itertools.pairwise(word for word in words if word not in ("a", "an")):
+        if first in _TENS and named.get(second, 10.0) < 10:
+            found.add(_TENS[first] + named[second])
+        number = float(first) if first[0].isdigit() else named.get(first, 1.0)
+        found.update(number * scale for scale in _SCALES.get(second.removesuffix("s"), ()))
+    found |= {float(number) % 12 + 12 for number in _EVENING.findall(text)}
+    found |= {named[word] for word in words if word in named}
+    return frozenset(found)

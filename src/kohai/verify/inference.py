@@ -9,15 +9,22 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from kohai import code as code_reading
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import UNKNOWN, Type
+from kohai.code import import_names
 from kohai.verify.expressions import Expressions
 from kohai.verify.imports import import_types
 from kohai.verify.reading import Reading
-from kohai.verify.scope import Scope, merged
-from kohai.verify.shapes import catches_import, is_store, named_arguments, stored_names
+from kohai.verify.scope import Scope, Types, merged
+from kohai.verify.shapes import (
+    catches_import,
+    given_attributes,
+    is_type_checking,
+    named_arguments,
+    rebound_names,
+    stored_names,
+)
 
 
 def read_program(tree: ast.Module, catalog: Catalog) -> Reading:
@@ -25,11 +32,40 @@ def read_program(tree: ast.Module, catalog: Catalog) -> Reading:
     reader = _Statements(tree, catalog)
     reader.block(tree.body)
     reader.functions()
-    prefix = catalog.package + "."
-    reader.reading.touches_package = bool(reader.reading.calls) or any(
-        call.name.startswith(prefix) for call in code_reading.calls(tree)
-    )
+    reader.reading.touches_package = bool(reader.reading.calls) or _uses_package(tree, catalog)
     return reader.reading
+
+
+def _uses_package(tree: ast.Module, catalog: Catalog) -> bool:
+    """True where what is imported from the package is more than mentioned: called, passed on, given a name."""
+    nodes = list(ast.walk(tree))
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origins = dict(import_names(node))
+            bound = import_types(node, catalog)[0]  # of a star too
+            names |= {name for name in bound if origins.get(name, catalog.package).split(".")[0] == catalog.package}
+    idle = {
+        part
+        for node in nodes
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Attribute)
+        for part in ast.walk(node)
+    }
+    return any(
+        (isinstance(node, ast.Name) and node.id in names and node not in idle) or _imports(node, catalog.package)
+        for node in nodes
+    )
+
+
+def _imports(node: ast.AST, package: str) -> bool:
+    """True for `importlib.import_module("stockroom.items")`."""
+    match node:
+        case ast.Call(
+            func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            return name.split(".")[0] == package
+    return False
 
 
 class _Statements:
@@ -38,14 +74,15 @@ class _Statements:
     def __init__(self, tree: ast.Module, catalog: Catalog) -> None:
         nodes = list(ast.walk(tree))
         shared = {name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-        stored = {node.attr for node in nodes if isinstance(node, ast.Attribute) and is_store(node)}
+        stored = frozenset(given_attributes(nodes))
         self.catalog = catalog
         self.reading = Reading()
         self.scope = Scope(catalog, shared)
-        self.expressions = Expressions(catalog, self.scope, self.reading, stored)
+        self.expressions = Expressions(catalog, self.scope, self.reading, stored, rebound_names(nodes))
         self.read = self.expressions.read
         self.waiting: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
         self.guarded = 0  # inside how many `try` blocks that catch a failed import
+        self.leaps: list[list[Types]] = [[]]  # the types at each `break` and `continue` of the loops around
 
     def block(self, statements: Iterable[ast.stmt]) -> None:
         for statement in statements:
@@ -72,24 +109,28 @@ class _Statements:
                 self.bind(target, UNKNOWN, None)
             case ast.For() | ast.AsyncFor():
                 self.loop(node)
-            case ast.While(test=test, body=body, orelse=orelse):
-                self.read(test)
-                self.repeated(body)
-                self.block(orelse)
+            case ast.While(test=test):
+                self.repeated(node, lambda: self.read(test))
             case ast.If(test=test, body=body, orelse=orelse):
                 self.read(test)
+                is_for_types = is_type_checking(test)  # what it imports is never looked for
+                self.guarded += is_for_types
                 self.branches([body, orelse])
+                self.guarded -= is_for_types
             case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
                 for item in items:
                     self.enter(item)
                 self.block(body)
             case ast.Try() | ast.TryStar():
                 self.attempt(node)
+            case ast.Break() | ast.Continue():
+                self.leaps[-1].append(dict(self.scope.types))
             case ast.Match(subject=subject, cases=cases):
                 self.read(subject)
                 for case in cases:
-                    for name in stored_names([case]):
+                    for name in stored_names([case.pattern]):
                         self.scope.bind_name(name, UNKNOWN)
+                    self.read(case.guard)
                 self.branches([case.body for case in cases] + [[]])
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 for expression in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
@@ -112,20 +153,17 @@ class _Statements:
         )
         element = values.element(self.catalog, kind)
 
-        def start() -> None:
-            self.bind(node.target, element, node.iter)
+        self.repeated(node, lambda: self.bind(node.target, element, node.iter))
 
-        self.repeated(node.body, start)
-        self.block(node.orelse)
-
-    def repeated(self, body: list[ast.stmt], start: Callable[[], None] | None = None) -> None:
-        """A body that may run never or often: what it assigns is uncertain at its start."""
+    def repeated(self, node: ast.For | ast.AsyncFor | ast.While, start: Callable[[], object]) -> None:
+        """A body that may run never or often: what it assigns is uncertain at its start, and it may be left early."""
         before = dict(self.scope.types)
-        self.scope.forget(stored_names(body))
-        if start is not None:
-            start()
-        self.block(body)
-        self.scope.types = merged([before, self.scope.types])
+        self.leaps.append([])
+        self.scope.forget(stored_names([node]))
+        start()
+        self.block(node.body)
+        self.scope.types = merged([before, self.scope.types, *self.leaps.pop()])
+        self.branches([node.orelse, []])
 
     def branches(self, bodies: list[list[ast.stmt]]) -> None:
         before, ends = dict(self.scope.types), []
@@ -165,9 +203,9 @@ class _Statements:
     def class_body(self, node: ast.ClassDef) -> None:
         for expression in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
             self.read(expression)
-        outer = dict(self.scope.types)
+        outer, outer_literals = dict(self.scope.types), dict(self.scope.literals)
         self.block(node.body)
-        self.scope.types = outer
+        self.scope.types, self.scope.literals = outer, outer_literals
         self.scope.bind_name(node.name, UNKNOWN)
 
     def functions(self) -> None:

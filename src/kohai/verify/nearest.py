@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import NONE, Type, options_of, referred
+from kohai.code import written
 from kohai.records import Api
 
 _MOST = 8  # names shown
@@ -41,13 +42,13 @@ def missing_attribute(catalog: Catalog, kind: Type, node: ast.Attribute) -> str:
     options = [option for option in options_of(kind) if option != NONE] or [NONE]
     shown = " or ".join(option.name.rpartition(".")[2] for option in options)
     names = [name for option in options for name in _names(catalog, option.name)]
-    what = ast.unparse(node)[:60]
+    what = written(node)[:60]
     return f"line {node.lineno}: {what}: {shown} has no {node.attr!r}{close(node.attr, names)}"
 
 
 def missing_member(enum: Api, node: ast.Subscript) -> str:
     """Evidence that an enum has no such member."""
-    return f"line {node.lineno}: {ast.unparse(node)[:60]}: {enum.id} has {', '.join(enum.members)}"
+    return f"line {node.lineno}: {written(node)[:60]}: {enum.id} has {', '.join(enum.members)}"
 
 
 def _names(catalog: Catalog, dotted: str) -> list[str]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from kohai.catalog.catalog import Catalog
+from kohai.catalog.types import UNKNOWN, options_of
 from kohai.records import Answer, Api
 from kohai.verify.grounding import QUOTED
 from kohai.verify.reading import Reading
 from kohai.verify.shapes import is_literal
+from kohai.verify.ways import most_prints
 
 _ASKS = re.compile(r"\b(?:(?:print|output|display)(?:s|ed|ing)?|show(?!\s+that\b))\b", re.IGNORECASE)
 _SURELY_ASKS = re.compile(
@@ -33,6 +35,13 @@ _MAY_ASK = re.compile(
     r"(?:tell|list|count|report|give|say|write|return|find|know|name|look)\b",
     re.IGNORECASE,
 )
+_DENIES = re.compile(r"(?:n['\u2019]t|\bnot|\bnever|\bwithout)\s+(?:\w+ly\s+)?$", re.IGNORECASE)
+_NOUN = re.compile(r"\b(?:the|an?|its|this|that|on|of|in|new)\s+$", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"\b(?:followed|preceded|twice|times|next|report|summary|overview|table|header|heading|title|below|above|blank|plus"
+    r"|also|as well as)\b",
+    re.IGNORECASE,
+)
 _CLAUSE_END = re.compile(r"[.;:!?](?:\s|$)|,? (?:then|next|after|afterwards)\b", re.IGNORECASE)
 _LINES = re.compile(
     r"\b(?:one|each|every)(?: one)? (?:a|per|to a) line\b|\blines? of (?:its|their) own\b|\b(?:own|separate) lines?\b"
@@ -42,9 +51,17 @@ _LINES = re.compile(
 _NUMBER = re.compile(r"\s*(?:(?:the )?(?:total )?number|how many)\b", re.IGNORECASE)
 _EACH = re.compile(r"\b(?:lines?|each|every)\b", re.IGNORECASE)
 _HEAD = r"\s*(?:(?:the|its|their|his|her|each|every|new|same|\w+(?:'s|s'))\s+)*"  # "the same item's" label
+_MAY_OR_MAY_NOT = "the instruction may or may not ask for output"
 _PRINTS = frozenset({"print", "pprint", "pp"})
-_MAY_PRINT = _PRINTS | {"write", "writelines", "echo", "display", "show", "dump", "info", "log", "secho", "inform"}
-_COUNTS = frozenset({"len", "sum"})
+_WRITES = _PRINTS | {"write", "writelines", "stdout", "echo", "secho"}
+_MAY_PRINT = re.compile(
+    r"pprint|pp|write|writelines|writerows?|echo|secho|info|inform|log|debug|warning|error|critical|exception"
+    r"|(?:print|display|show|dump|output)(?:_\w+)?"
+)
+_COUNTS = frozenset({"len", "sum", "count", "Counter"})
+_PLAIN = frozenset({"int", "float", "bool", "None", "date", "datetime", "Decimal"})  # one thing, on one line
+_CONTAINERS = frozenset({"list", "tuple", "dict", "set", "frozenset"})  # on one line too
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
@@ -52,18 +69,30 @@ def printing(tree: ast.Module, instruction: str, reading: Reading, catalog: Cata
     """The answer, and the evidence of a no; unscored where the instruction may ask for output without saying so."""
     calls = list(_calls(tree))
     text = QUOTED.sub(" ", instruction)
-    requests = [_CLAUSE_END.split(text[match.end() :])[0] for match in _ASKS.finditer(text)]
-    prints = sorted((node for name, node in calls if name in _PRINTS), key=lambda node: (node.lineno, node.col_offset))
+    asked = [match for match in _ASKS.finditer(text) if not _is_denied(text, match)]
+    requests = [_CLAUSE_END.split(text[match.end() :])[0] for match in asked]
+    prints = sorted(
+        (node for _, node in calls if _surely_prints(node, reading)), key=lambda node: (node.lineno, node.col_offset)
+    )
     if requests:
-        if not any(name in _MAY_PRINT for name, _ in calls):
+        may_print = [(name, node) for name, node in calls if _MAY_PRINT.fullmatch(name)]
+        is_passed_on = any(map(_writes, _uncalled(tree)))
+        if not may_print and not is_passed_on:
+            if all(_NOUN.search(text[: match.start()]) for match in asked):
+                return "unscored", _MAY_OR_MAY_NOT
             return "no", "the instruction asks for output and the program prints nothing"
-        if all(name == "print" for name, _ in calls if name in _MAY_PRINT):
+        if not is_passed_on and all(name == "print" and node in prints for name, node in may_print):
             problem = next(_misprints(tree, text, requests, prints, reading, catalog), "")
             return ("no", problem) if problem else ("yes", "")
         return "yes", ""
     if _MAY_ASK.search(text):
-        return "unscored", "the instruction may or may not ask for output"
+        return "unscored", _MAY_OR_MAY_NOT
     return ("no", f"line {prints[0].lineno}: prints, and the instruction asks for no output") if prints else ("yes", "")
+
+
+def _is_denied(text: str, match: re.Match[str]) -> bool:
+    """True for "without printing", "print nothing else"."""
+    return _DENIES.search(text[: match.start()]) is not None or text[match.end() :].lstrip().startswith("nothing")
 
 
 def _misprints(
@@ -75,20 +104,21 @@ def _misprints(
     catalog: Catalog,
 ) -> Iterator[str]:
     """Evidence that what is printed is more or less than what is asked for, or another thing."""
-    most = sum(1 + len(re.findall(r",|\band\b", request)) for request in requests)
+    most = sum(1 + len(re.findall(r",|\band\b", request)) for request in requests) + len(_MAY_ASK.findall(text))
     least = sum(_SURELY_ASKS.match(request.strip()) is not None for request in requests)
     repeats = any(_repeats(node) for node in ast.walk(tree))
-    if _LINES.search(text) and not repeats and len(prints) <= len(requests):
+    if _LINES.search(text) and not repeats and len(prints) <= len(requests) and _on_one_line(prints[0], reading):
         yield f"line {prints[0].lineno}: prints once, and the instruction asks for lines"
     if any(map(_NUMBER.match, requests)) and not _EACH.search(text) and _lists(tree, prints, reading):
         yield f"line {prints[0].lineno}: prints in a loop, and the instruction asks for a number"
-    if (times := _reached(tree.body)) > most:
+    if (times := most_prints(tree)) > most and not _SEVERAL.search(text):
         yield f"prints more often than the instruction asks for output: {times} times, not {len(requests)}"
-    if not repeats and not _inside(tree, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) & set(prints):
-        values = sum(map(_values, prints))
+    if not repeats and not _inside(tree, (*_FUNCTIONS, ast.Lambda)) & set(prints):
+        values = sum(_values(call, reading) for call in prints)
         if values < least:
             yield f"prints less often than the instruction asks for output: {values:g} times, not {least}"
-    if len(prints) == len(requests) == least:
+    is_in_order = len(prints) == 1 or not _inside(tree, (*_FUNCTIONS, ast.If, ast.Match, ast.Try)) & set(prints)
+    if len(prints) == len(requests) == least and is_in_order:
         for call, request in zip(prints, requests, strict=True):
             yield from _other_attribute(call, request, reading, catalog)
 
@@ -101,11 +131,50 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
                 yield name, node
 
 
+def _uncalled(tree: ast.Module) -> Iterator[ast.AST]:
+    """Names and attributes that are passed on, and imports under another name."""
+    called = {node.func for _, node in _calls(tree)}
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.expr | ast.alias) and node not in called)
+
+
+def _writes(node: ast.AST) -> bool:
+    """True for what writes when it is called."""
+    match node:
+        case (
+            ast.Name(id=name, ctx=ast.Load())
+            | ast.Attribute(attr=name, ctx=ast.Load())
+            | ast.alias(name=name, asname=str())
+        ):
+            return name in _WRITES
+    return False
+
+
+def _surely_prints(call: ast.Call, reading: Reading) -> bool:
+    """True for a call of print that is not the package's, nor into a file."""
+    if any(keyword.arg in ("file", "stream") for keyword in call.keywords):
+        return False
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name, value=ast.Name(id="builtins" | "pprint" | "rich")):
+            return name in _PRINTS and reading.types.get(call.func, UNKNOWN) == UNKNOWN
+    return False
+
+
+def _on_one_line(call: ast.Call, reading: Reading) -> bool:
+    """True where a call surely prints one line; what other functions made may have more."""
+    return all(
+        _things(argument, reading) < math.inf or _is_one_of(_CONTAINERS, argument, reading) for argument in call.args
+    )
+
+
 def _repeats(node: ast.AST) -> bool:
     """True for what may print many things at once."""
     match node:
         case ast.Call(func=ast.Name(id="map")) | ast.Call(func=ast.Attribute(attr="join")) | ast.Starred():
             return True
+        case ast.keyword(arg="sep", value=value):
+            return not isinstance(value, ast.Constant)
+        case ast.Constant(value=str(text)):
+            return "\n" in text
     return isinstance(node, _LOOPS)
 
 
@@ -115,41 +184,38 @@ def _inside(tree: ast.AST, kinds: tuple[type[ast.AST], ...]) -> set[ast.AST]:
 
 
 def _lists(tree: ast.Module, prints: Sequence[ast.Call], reading: Reading) -> bool:
-    """True where all printing is done in loops over what a program got, and nothing is counted."""
+    """True where all printing is done in loops over what a program got, nothing is sought in them, nothing counted."""
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.AsyncFor)]
     inside = {inner for loop in loops if not _is_given(loop.iter, reading) for inner in ast.walk(loop)}
+    inside -= _inside(ast.Module([*loops], []), (ast.If,))
     return set(prints) <= inside and not any(name in _COUNTS for name, _ in _calls(tree))
 
 
 def _is_given(node: ast.expr, reading: Reading) -> bool:
     """True for a list that the program itself writes."""
-    return is_literal(node) or (isinstance(node, ast.Name) and node in reading.literals)
+    written = isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict)
+    return written or is_literal(node) or (isinstance(node, ast.Name) and node in reading.literals)
 
 
-def _reached(nodes: Iterable[ast.AST]) -> int:
-    """Calls of print that one way through reaches at most, loops and functions taken once."""
-    total = 0
-    for node in nodes:
-        match node:
-            case ast.If(test=test, body=body, orelse=orelse):
-                total += _reached([test]) + max(_reached(body), _reached(orelse))
-            case ast.Match(subject=subject, cases=cases):
-                total += _reached([subject]) + max(_reached(case.body) for case in cases)
-            case ast.Try() | ast.TryStar():
-                ways = [_reached([*node.body, *node.orelse]), *(_reached(handler.body) for handler in node.handlers)]
-                total += max(ways) + _reached(node.finalbody)
-            case _:
-                is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-                total += is_print + _reached(ast.iter_child_nodes(node))
-    return total
-
-
-def _values(call: ast.Call) -> float:
-    """How many things a call prints."""
+def _values(call: ast.Call, reading: Reading) -> float:
+    """How many things a call prints at least; infinite where it cannot be told."""
     if any(keyword.arg is None for keyword in call.keywords):
         return math.inf
-    parts = [node for argument in call.args for node in ast.walk(argument) if isinstance(node, ast.FormattedValue)]
-    return max(1, len(call.args), len(parts))
+    return max(1, sum(_things(argument, reading) for argument in call.args))
+
+
+def _things(node: ast.expr, reading: Reading) -> float:
+    match node:
+        case ast.Constant() | ast.Attribute():
+            return 1
+        case ast.JoinedStr(values=parts):
+            return max(1, sum(_things(part.value, reading) for part in parts if isinstance(part, ast.FormattedValue)))
+    return 1 if _is_one_of(_PLAIN, node, reading) else math.inf
+
+
+def _is_one_of(names: Collection[str], node: ast.expr, reading: Reading) -> bool:
+    """True for a value that is surely of one of these types."""
+    return all(option.name in names for option in options_of(reading.types.get(node, UNKNOWN)))
 
 
 def _other_attribute(call: ast.Call, request: str, reading: Reading, catalog: Catalog) -> Iterator[str]:

@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from kohai.code import written
 
 
 def stored_names(nodes: Iterable[ast.AST]) -> set[str]:
     """Every name that is bound or deleted anywhere inside, nested scopes included."""
-    found = set()
-    for outer in nodes:
-        for node in ast.walk(outer):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
-                found.add(node.id)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found.add(node.name)
-            elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.ExceptHandler):
-                found.update([node.name] if node.name else [])
-            elif isinstance(node, ast.MatchMapping) and node.rest:
-                found.add(node.rest)
-            elif isinstance(node, ast.alias):
-                found.add(node.asname or node.name.split(".")[0])
-    return found
+    return {name for outer in nodes for node in ast.walk(outer) if (name := _stored(node)) is not None}
 
 
-def is_store(node: ast.Attribute) -> bool:
-    """True where an attribute is set or deleted."""
-    return isinstance(node.ctx, ast.Store | ast.Del)
+def rebound_names(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that these nodes themselves bind at more than one place."""
+    counts = Counter(name for node in nodes if (name := _stored(node)) is not None)
+    return {name for name, times in counts.items() if times > 1}
+
+
+def walrus_names(node: ast.AST) -> set[str]:
+    """The names that `:=` binds anywhere inside."""
+    return {inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)}
+
+
+def _stored(node: ast.AST) -> str | None:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.MatchAs() | ast.MatchStar() | ast.ExceptHandler():
+            return node.name
+        case ast.MatchMapping(rest=rest):
+            return rest
+        case ast.alias(name=name, asname=other):
+            return other or name.split(".")[0]
+    return None
+
+
+def given_attributes(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Attributes that a program sets, asks for by name (`hasattr`) or defines in a class of its own."""
+    for node in nodes:
+        match node:
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.Call(func=ast.Name(id="setattr" | "hasattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                yield name
+            case ast.ClassDef(body=body):
+                parts = [part for statement in body for part in (statement, *ast.iter_child_nodes(statement))]
+                yield from (stored for part in parts if (stored := _stored(part)) is not None)
 
 
 def is_literal(node: ast.expr) -> bool:
@@ -48,6 +72,11 @@ def position_of(node: ast.expr) -> int | None:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(position))):
             return -position
     return None
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    """True for the test of what only type checkers read."""
+    return written(test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 def catches_import(handler: ast.ExceptHandler) -> bool:

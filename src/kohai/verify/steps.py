@@ -1,7 +1,8 @@
 """Whether a program has a call of the package for each step that its instruction tells apart. Reads English.
 
-Steps are told apart by "then", "after that", "once that is done", and the points of a list; one that only prints needs
-no call. One call may take two steps where the package has such a call, so a no is likely, not sure.
+Steps are told apart by "then", "after that", "once that is done", and the points of a list; one that only prints, or
+works with what the one before gave, needs no call. One call may take two steps where the package has such a call, so a
+no is likely, not sure.
 """
 
 from __future__ import annotations
@@ -22,34 +23,46 @@ _STARTS = re.compile(
 )
 _CONDITIONS = re.compile(r"\bif\b[^.;:!?]*?,\s+then\b", re.IGNORECASE)
 _ORDER = re.compile(r"(?:^|[.;:!?]\s+)after you\b", re.IGNORECASE)  # "after you do this, do that"
-_PRINTS = re.compile(r"[\s,]*(?:(?:please|kindly)\s+)?(?:print|show|output|display)\b", re.IGNORECASE)
+_PRINTS = re.compile(
+    r"[\s,]*(?:(?:please|kindly)\s+)?(?:print|show|output|display|tell|say|report|return)\b", re.IGNORECASE
+)
+_WORKS = re.compile(
+    r"[\s,]*(?:sort|filter|keep|pick|choose|count|sum|total|add up|double|compute|calculate|work out|check|compare"
+    r"|format|convert|for (?:each|every|all))\b",
+    re.IGNORECASE,
+)
 
 
 def dropped_steps(tree: ast.Module, reading: Reading, instruction: str) -> list[str] | None:
     """Evidence that there are fewer calls than steps; None where the instruction tells no steps apart.
 
-    A call that nobody knows counts as one of the package, one that may be made often as enough.
+    A call that nobody knows counts as one of the package, one that may be made often as enough, and what sets an
+    attribute as a call.
     """
     wanted = count_steps(instruction)
     if wanted < 2:
         return None
     known = {call.node for call in reading.calls}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and (node in known or not _is_builtin(node))]
-    if set(calls) & set(_repeated(tree)):
+    if set(calls) & set(_repeated(tree)) or any(_is_map(node) for node in ast.walk(tree)):
         return []
+    sets = sum(isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
+               for node in ast.walk(tree))  # fmt: skip
     opening = {item.context_expr for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith)
                for item in node.items}  # fmt: skip
-    found = sum(not (node in opening and _is_bare(node)) for node in calls)
+    bare = sum(node in opening and _is_bare(node) for node in calls)
+    found = len(calls) - min(bare, 1) + sets  # a second context may be a step: `with orders.draft() as order`
     return [f"the instruction has {wanted} steps, the program {found} calls for them"] if found < wanted else []
 
 
 def count_steps(instruction: str) -> int:
-    """How many steps an instruction tells apart, but those that only print."""
+    """How many steps an instruction tells apart, but those that need no call."""
     text = _CONDITIONS.sub(" ", QUOTED.sub(" ", instruction))
     lead, points = _points(text)
     parts = [part for point in [lead, *points] for part in _STARTS.split(point)]
     steps = parts[1:] if points else parts  # what stands before a list is no step
-    return sum(_PRINTS.match(part) is None for part in steps if part.strip(" .,;:!?")) + len(_ORDER.findall(text))
+    needed = [part for part in steps if part.strip(" .,;:!?") and not _PRINTS.match(part)]
+    return sum(part is steps[0] or not _WORKS.match(part) for part in needed) + len(_ORDER.findall(text))
 
 
 def _points(text: str) -> tuple[str, list[str]]:
@@ -70,6 +83,10 @@ def _is_bare(call: ast.Call) -> bool:
 
 def _is_builtin(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id)
+
+
+def _is_map(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "map"
 
 
 def _repeated(tree: ast.Module) -> Iterator[ast.AST]:
