@@ -123,8 +123,7 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("is_busy", [False, True])
+@pytest.mark.parametrize(("number", "is_busy"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_ends_it_within_seconds(number, is_busy):
     """Idle or in the middle of an answer: one line, exit code 130."""
     child = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

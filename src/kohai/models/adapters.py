@@ -40,8 +40,18 @@ class _NarrowScale(LoraVariant):  # type: ignore[misc]
 
     @staticmethod
     def merge_safe(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> torch.Tensor:
-        """As peft merges an adapter without a variant."""
+        """As peft merges an adapter without a variant; so do the other two."""
         return orig_weight + module.get_delta_weight(active_adapter).to(orig_weight.dtype)
+
+    @staticmethod
+    def merge_unsafe(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> None:
+        """In place."""
+        orig_weight.data += module.get_delta_weight(active_adapter)
+
+    @staticmethod
+    def unmerge(module: Any, active_adapter: str, orig_weight: torch.Tensor) -> torch.Tensor:
+        """The weight without it."""
+        return orig_weight.data - module.get_delta_weight(active_adapter).to(orig_weight.dtype)
 
 
 def add(base: Base, model: Any, name: str, config: LoraConfig) -> Any:
