@@ -50,7 +50,7 @@ check: environment
 
 bench: environment peers
 	$(PIP) install --progress-bar off --quiet -r requirements-ray.lock
-	@for file in benchmarks/*.py; do $(BIN)/kohai bench $$(basename $$file .py) || exit 1; done
+	@failed=0; for file in benchmarks/*.py; do $(BIN)/kohai bench $$(basename $$file .py) || failed=1; done; exit $$failed
 
 # codebleu asks for an older tree-sitter than ours, and works with it.
 peers: environment

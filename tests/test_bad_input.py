@@ -196,6 +196,8 @@ def test_demo_references_that_do_not_run(small, capfd):
     good, bad = 'import greetings\n\nprint(greetings.greet("Kai"))\n', "import greetings\n\nprint(greetings.gret(1))\n"
     references(small, good, bad)
     report = pipeline.run(small.config(), ["prepare"])["prepare"]
+    [(name, why)] = report["references"].pop("failed").items()
+    assert (name, why.partition(":")[0]) == ("demo-1", "unknown_attribute")
     assert report["references"] == {"tried": 2, "ran": 1, "accused": {"api_exists": 1, "grounded": 1, "prints": 2}}
     said = capfd.readouterr().err
     assert "1 of the first 2 demo references do not run (demo-1: unknown_attribute: " in said
@@ -204,6 +206,30 @@ def test_demo_references_that_do_not_run(small, capfd):
     with pytest.raises(DataError, match=r"none of the first 1 demo references runs in the image stockroom \(demo-0: "):
         pipeline.run(small.config(), ["prepare"])
     assert not (small.folder / "run" / "prepare" / "manifest.json").exists()
+
+
+def test_apis_are_the_catalogs(small, capfd):
+    """By the path of a re-export, or none: the reference's; one that is no api is told."""
+    (small.folder / "greetings" / "inner.py").write_text(
+        'def bow(depth: int) -> str:\n    """Bow."""\n    return "-"\n'
+    )
+    place = small.folder / "greetings" / "__init__.py"
+    place.write_text(place.read_text() + "from greetings.inner import bow\n")
+    code = "import greetings\n\nprint(greetings.bow(2))\n"
+    rows = [{"apis": ["greetings.bow"]}, {}, {"apis": ["greetings.bwo"]}]
+    small.write_tasks("demo", *({"id": f"demo-{n}", "instruction": f"Bow 2 and print {n}.", "reference": code} | row
+                                for n, row in enumerate(rows)))  # fmt: skip
+    pipeline.run(small.config(), ["prepare"])
+    lines = (small.folder / "run" / "prepare" / "tasks" / "demo.jsonl").read_text(encoding="utf-8").splitlines()
+    known = json.loads(lines[0])["apis"]
+    assert [json.loads(line)["apis"] for line in lines] == [known, known, ["greetings.bwo"]]
+    assert "1 names in `apis` are none of the package's: greetings.bwo (demo-2)" in capfd.readouterr().err
+
+
+def test_references_that_call_nothing_of_the_package(small, capfd):
+    """As where package.path is a folder too high: it says what is to be named."""
+    pipeline.run(small.config(), ["prepare"])
+    assert "no demo reference calls the package greetings: package.path (" in capfd.readouterr().err
 
 
 def test_what_an_image_has_may_be_imported(small):

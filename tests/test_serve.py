@@ -1,5 +1,6 @@
 """The chat endpoint: a real server with a tiny model, and the base model behind it as a judge."""
 
+import contextlib
 import math
 import os
 import re
@@ -93,9 +94,11 @@ def test_a_client_that_has_gone_is_not_decoded_for(url, monkeypatch):
     """One request is decoded, the second one's client gives up meanwhile, the third is served."""
     decoded = []
 
+    has_gone = threading.Event()
+
     def slow(*args, **settings):
         decoded.append(settings["seed"])
-        time.sleep(1.0)
+        assert has_gone.wait(30)
         return generate(*args, **settings)
 
     monkeypatch.setattr("kohai.serve.generate", slow)
@@ -104,7 +107,8 @@ def test_a_client_that_has_gone_is_not_decoded_for(url, monkeypatch):
     while not decoded:
         time.sleep(0.01)
     with pytest.raises(httpx2.TimeoutException):
-        httpx2.post(f"{url}/chat/completions", json={"messages": HELLO, "seed": 2}, trust_env=False, timeout=0.3)
+        httpx2.post(f"{url}/chat/completions", json={"messages": HELLO, "seed": 2}, trust_env=False, timeout=0.5)
+    has_gone.set()
     assert ask(url, seed=3, max_tokens=1).status_code == 200
     first.join()
     assert decoded == [1, 3]
@@ -123,21 +127,29 @@ cli.main()
 """
 
 
+def asked(url):
+    """A request that the server's end cuts off."""
+    with contextlib.suppress(httpx2.HTTPError):
+        ask(url)
+
+
 @pytest.mark.parametrize(("number", "is_busy"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_ends_it_within_seconds(number, is_busy):
-    """Idle or in the middle of an answer: one line, exit code 130."""
+    """Idle or in the middle of an answer, which is told: one line more, exit code 130."""
     child = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while (found := re.search(r"serving \S+ at (\S+)", line := child.stderr.readline())) is None:
         assert line, "the server ended"
     if is_busy:
-        body = {"messages": HELLO}
-        threading.Thread(target=httpx2.post, args=(f"{found[1]}/chat/completions",), kwargs={"json": body}).start()
+        for _ in range(2):
+            threading.Thread(target=asked, args=(found[1],)).start()
         child.stdout.readline()
     else:
         httpx2.get(f"{found[1]}/models", trust_env=False)
     started = time.monotonic()
     child.send_signal(number)
-    assert "kohai: stopped" in child.communicate(timeout=30)[1]
+    told = child.communicate(timeout=30)[1]
+    assert told.endswith("kohai: stopped\n")
+    assert (told.count("stopped"), told.count("Traceback")) == (1, 0)
     assert child.returncode == 130
     assert time.monotonic() - started < 10
 

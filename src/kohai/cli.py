@@ -291,6 +291,10 @@ def execute(
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="JSON Lines: one outcome a program, in order.")],
     image: Annotated[str, typer.Option("--image", help="One that ships with Kohai, or a YAML file.")] = "plain",
     engine: Annotated[str, typer.Option("--engine", help="local, or ray: on a Ray cluster.")] = "local",
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="FILE", help="The file that holds the state: a SQL fixture's database."),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="A=B", help="A setting of the section `sandbox`; repeatable.")
     ] = None,
@@ -299,7 +303,7 @@ def execute(
     from kohai.sandbox import jsonl
 
     with stoppable(sys.argv):
-        print(_json(jsonl.execute_file(programs, out, image, overrides or [], engine)))
+        print(_json(jsonl.execute_file(programs, out, image, overrides or [], engine, state)))
 
 
 @image_app.command("build")

@@ -46,6 +46,7 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
     if to.exists():
         raise UserError(f"{to} is there already; give another folder")
     stage, name = ADAPTERS[arm] or ("", "")
+    Workspace(run).manifest("prepare")  # says so where another version made the run
     settings = run / "config.yaml"
     config = parse_config(read_yaml(settings, UserError, "a run"), str(settings)) if settings.exists() else None
     workspace = Workspace(run, config.rounds if config is not None else 1)
@@ -61,7 +62,7 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
         if merged:
             try:
                 plain = model.merge_and_unload(safe_merge=True)  # as the run's own sampling merges
-            except RuntimeError as error:  # a bias of its own where the base has none, for one
+            except (RuntimeError, ValueError) as error:  # a bias where the base has none, or a weight that is no number
                 raise UserError(
                     f"{run}: {arm} cannot be merged ({error}): export it without --merged and --gguf"
                 ) from None
@@ -122,12 +123,16 @@ def _base_name(config: Config) -> str:
 
 
 def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
-    alarm = (_report(workspace, (ADAPTERS[arm] or ("", ""))[0]) or {}).get("alarm")
+    stage, _ = ADAPTERS[arm] or ("", "")
+    alarm = (_report(workspace, stage) or {}).get("alarm")
     if alarm:
         yield f"- In RL: {alarm}."
+    if arm in WITHOUT_FEEDBACK or config.rl.reward == "execution":
+        yield "- No judge's: it learned from references" + (", and in RL from what ran." if stage != "sft" else ".")
+        return
     report = _report(workspace, "feedback")
-    if report is None or arm in WITHOUT_FEEDBACK:
-        yield "- No judge's: it learned from references, and in RL from what ran."
+    if report is None:
+        yield "- Not known: the run's folder has no feedback."
         return
     judges, rubric = ", ".join(report["judges"]), config.feedback.rubric.name
     yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {report['rubric']}."
@@ -160,10 +165,12 @@ def _limits(config: Config) -> Iterator[str]:
 
 def _use(config: Config, merged: bool, as_gguf: bool) -> Iterator[str]:
     yield "```python"
+    yield "import transformers" if merged else "import peft, transformers"
+    yield ""
     if merged:
         yield 'model = transformers.AutoModelForCausalLM.from_pretrained("this folder")'
     else:
-        yield f'base = transformers.AutoModelForCausalLM.from_pretrained("{config.model.name}")'
+        yield f'base = transformers.AutoModelForCausalLM.from_pretrained("{_base_name(config)}")'
         yield 'model = peft.PeftModel.from_pretrained(base, "this folder")'
     yield 'tokenizer = transformers.AutoTokenizer.from_pretrained("this folder")'
     yield "```"

@@ -82,7 +82,7 @@ def follow(config: Config, workspace: Workspace) -> None:
 def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> dict[str, Any]:
     """Does the stages; see `run`."""
     reports: dict[str, Any] = {}
-    if stages is None:
+    if stages is None or "prepare" in stages:
         check_files(config)
     with workspace.lock():
         workspace.write_text("config.yaml", to_yaml(config))
@@ -124,7 +124,8 @@ def check_files(config: Config) -> None:
     }
     missing = [f"{n}: {p.absolute()} does not exist" for n, p in named.items() if p is not None and not p.exists()]
     if missing:
-        raise ConfigError("\n".join(missing))
+        hint = "; copy configs/rubric.yaml of Kohai's checkout" if not config.feedback.rubric.exists() else ""
+        raise ConfigError("\n".join(missing) + hint)
     from kohai.stages import feedback
 
     load_rubric(config.feedback.rubric)

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import uvicorn
@@ -33,6 +34,7 @@ from kohai.models.generate import Sampled, generate
 
 ROLE = "served"
 CLIENT_GONE = 499  # nobody reads it; it is nginx's number for a client that closed the connection
+STOPPING = 503
 GRACE_SECONDS = 1  # for requests under way when the server is stopped
 
 
@@ -64,6 +66,7 @@ def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> Non
     """Serves until it is stopped; the first line on stderr says where.
 
     Raises:
+        KeyboardInterrupt: SIGINT or SIGTERM came.
         ToolError: the address is taken or not this machine's. DataError: the model or the adapter does not load.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -80,8 +83,17 @@ def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> Non
         listening.listen()  # who reads the line may call at once, and waits until the server takes the call
         progress.say(f"serving {name} at {url}")
         app = application(base, plain, name)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
+        server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
         server.run(sockets=[listening])
+        if server.should_exit:
+            raise KeyboardInterrupt
+
+
+class _Server(uvicorn.Server):
+    """Ends at a signal, which it does not raise again."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.should_exit = True
 
 
 @contextlib.contextmanager
@@ -122,21 +134,24 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
                 400,
                 f"{len(ids)} tokens to read and {request.max_tokens} to write exceed the context of {base.n_positions}",
             )
-        async with one_at_a_time:
-            if await connection.is_disconnected():
-                return Response(status_code=CLIENT_GONE)
-            [found] = await run_in_threadpool(
-                generate,
-                base,
-                plain,
-                [ids],
-                n=request.n,
-                temperature=request.temperature,
-                max_new_tokens=request.max_tokens,
-                batch_tokens=1,
-                seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
-                n_likeliest=request.top_logprobs if request.logprobs else 0,
-            )
+        try:
+            async with one_at_a_time:
+                if await connection.is_disconnected():
+                    return Response(status_code=CLIENT_GONE)
+                [found] = await run_in_threadpool(
+                    generate,
+                    base,
+                    plain,
+                    [ids],
+                    n=request.n,
+                    temperature=request.temperature,
+                    max_new_tokens=request.max_tokens,
+                    batch_tokens=1,
+                    seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+                    n_likeliest=request.top_logprobs if request.logprobs else 0,
+                )
+        except asyncio.CancelledError:  # the server is being stopped
+            return Response(status_code=STOPPING)
         return {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion",

@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kohai import records
+from kohai import machine, records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
 from kohai.records import Prompt
 
-FORMAT = 3
+FORMAT = 4
 ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
 FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
 Record = TypeVar("Record")
@@ -181,8 +181,10 @@ def writing(path: Path) -> Iterator[Path]:
     except Exception as error:
         if _says_disk_is_full(error, path):
             raise _disk_is_full(path) from None
-        if isinstance(error, OSError) and (
-            path.is_relative_to(at := error.filename or "") or str(temporary) == str(at)
+        if (
+            isinstance(error, OSError)
+            and (at := error.filename)
+            and (path.is_relative_to(at) or str(temporary) == str(at))
         ):
             raise WorkspaceError(f"{path}: cannot be written ({error.strerror})") from None
         raise
@@ -195,7 +197,12 @@ def writing(path: Path) -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     """Takes a folder away at once, so that a kill leaves no part of it, and then deletes it."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     stale = folder.with_name(f".{folder.name}.old.part")
+    if stale.exists():
+        shutil.rmtree(stale)
     folder.rename(stale)
     shutil.rmtree(stale)
 
@@ -259,6 +266,7 @@ def run_stage(
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": versions(),
+        "commit": machine.commit(),
     }
     if (gpu := used_gpu()) is not None:
         manifest["peak_gpu_memory_bytes"] = gpu.max_memory_allocated()

@@ -41,7 +41,7 @@ def marks(
     of harmless rewrites whose verdict is another than their reference's. `length_bias` is the rank correlation of a
     program's length with how much the verdict favours it beyond the truth. `repeated` are verdicts on the same program;
     `seconds` is what all `verdicts` took together. Time and cost are per verdict that was asked for, not remembered;
-    None where all were remembered, or nothing had a price.
+    None where all were remembered, by those that were asked again, or nothing had a price.
     """
     places = [i for i, item in enumerate(items) if item.kind != "injection" and truths[i] is not None]
     scored = [i for i in places if verdicts[i].answer != "unscored"]

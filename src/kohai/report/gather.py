@@ -170,7 +170,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
     return {
         "run": str(workspace.root),
         "seed": config.get("seed"),
-        "commit": machine.commit(),
+        "commit": ", ".join(dict.fromkeys(m["commit"] for m in manifests.values() if m.get("commit"))) or None,
         "machine": machine.describe(),
         "versions": _versions(manifests),
         "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},

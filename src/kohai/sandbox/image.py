@@ -331,7 +331,10 @@ def _place(spec: ImageSpec, folder: Path, built: Path) -> tuple[Path, str]:
 def _warm(spec: ImageSpec, folder: Path, home: Path) -> None:
     """Imports an image's modules and runs its warm-up, as its workers will where nothing can be written."""
     script = (folder / spec.warmup).read_text(encoding="utf-8") if spec.warmup else ""
-    code = "\n".join([*(f"import {module}" for group in spec.preload for module in group), script])
+    paths = [(folder / path).resolve() for path in spec.paths]
+    places = [str(path.parent if (path / "__init__.py").is_file() else path) for path in paths]
+    imports = (f"import {module}" for group in spec.preload for module in group)
+    code = "\n".join([f"import sys; sys.path += {places}", *imports, script])
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     command = [str(home / "bin" / "python"), *FLAGS, "-c", code]
     _call(command, f"image {spec.name}: its modules or its warm-up fail", env=environment | dict(spec.environment))

@@ -29,7 +29,12 @@ LIMITS = get_args(LimitName)
 
 
 def execute_file(
-    programs: str, out: str, image: str, overrides: Sequence[str] = (), engine: str = "local"
+    programs: str,
+    out: str,
+    image: str,
+    overrides: Sequence[str] = (),
+    engine: str = "local",
+    state: str | None = None,
 ) -> dict[str, Any]:
     """Runs a file of programs; what is done is remembered, so that a stopped call goes on where it stopped.
 
@@ -39,6 +44,7 @@ def execute_file(
         image: the environment.
         overrides: `name=value`, for settings of the section `sandbox`; `cache` is a file beside `out` by default.
         engine: where they run: `local` or `ray`.
+        state: the file that holds the state, the database of a SQL fixture; None = the image's.
 
     Returns:
         Counts by blame and kind, the tier, the image's digest.
@@ -51,7 +57,7 @@ def execute_file(
     wanted = read_programs(source)
     settings = {"image": image, "engine": engine, "cache": str(target.with_name(f"{target.name}.cache.sqlite"))}
     config = override_section(SandboxConfig, settings, overrides)
-    with Sandbox(config) as sandbox, progress.bar("execute", len(wanted), unit="programs") as bar:
+    with Sandbox(config, state=state) as sandbox, progress.bar("execute", len(wanted), unit="programs") as bar:
         outcomes = sandbox.execute(wanted, lambda done: bar.advance(done - bar.done))
         tier = sandbox.describe()["tier"]
     Workspace(target.parent).write_records(target.name, outcomes)

@@ -62,7 +62,9 @@ class Fixtures:
 
     def _build(self, script: Path, folder: Path) -> None:
         if self._state is None:
-            raise DataError(f"{script}: a SQL fixture needs the name of its database; set tasks.state")
+            raise DataError(
+                f"{script}: a SQL fixture needs the name of its database; set tasks.state, --state or the image's state"
+            )
         connection = sqlite3.connect(folder / self._state)
         try:
             connection.executescript(script.read_text(encoding="utf-8"))

@@ -17,7 +17,8 @@ from typing import Any
 from kohai import progress
 from kohai.catalog import Catalog, Retriever, read_package, render
 from kohai.config import Config
-from kohai.errors import ConfigError, DataError
+from kohai.errors import ConfigError, DataError, WorkspaceError
+from kohai.metrics.api_match import api_calls
 from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.models.tuning import answer_ids
@@ -47,8 +48,13 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "n_calibration": config.feedback.reviewer.n_calibration,
         "n_bench": config.feedback.bench.n_tasks,
     }
-    there = [file for file in files if file.is_file()]  # of the others the manifest tells
-    fixtures = {tasks.folder / task.fixture for file in there for task in load_tasks(file) if task.fixture is not None}
+    for file in sorted(files):
+        if not file.is_file():
+            raise WorkspaceError(
+                f"{file} does not exist; check the path in the configuration: tasks.demo, tasks.practice, tasks.probe "
+                "and tasks.test name the files in tasks.folder (tasks.test: [test.jsonl] where one is all)"
+            )
+    fixtures = {tasks.folder / task.fixture for file in files for task in load_tasks(file) if task.fixture is not None}
     if config.package.path is not None and config.package.path.is_dir():
         settings["outcomes"] = of_run.settings(config)
     return settings, [config.package.path or config.package.docs or Path(), *sorted(files), *sorted(fixtures)]
@@ -67,6 +73,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         fetch(config.model)
     catalog = read_catalog(config)
     splits = load_splits(config)
+    if config.package.path is not None:
+        splits = with_apis(splits, catalog)
     tell_of_few(config, splits)
     base = load_base(config.model)
     builder = PromptBuilder(config, base, catalog, splits["demo"])
@@ -111,6 +119,29 @@ def read_catalog(config: Config) -> Catalog:
     return as_catalog(read_docs(package.docs or Path())[0])
 
 
+def with_apis(splits: Mapping[str, Sequence[Task]], catalog: Catalog) -> dict[str, list[Task]]:
+    """The tasks with their apis by the catalog's ids, those that their references call where they name none; what the
+    catalog does not have is told.
+    """
+    unknown: dict[str, None] = {}
+
+    def known(task: Task) -> Task:
+        if not task.apis and task.reference is not None:
+            calls = api_calls(task.reference, catalog) or []
+            return replace(task, apis=tuple(dict.fromkeys(call.api for call in calls)))
+        found = {name: catalog.resolve(name) for name in task.apis}
+        unknown.update({f"{name} ({task.id})": None for name, api in found.items() if api is None})
+        return replace(task, apis=tuple(dict.fromkeys(api.id if api else name for name, api in found.items())))
+
+    made = {split: [known(task) for task in tasks] for split, tasks in splits.items()}
+    if unknown:
+        progress.say(
+            f"prepare: {len(unknown)} names in `apis` are none of the package's: {', '.join([*unknown][:3])}; docs and "
+            "solved tasks are found by those names"
+        )
+    return made
+
+
 def with_effects(config: Config, workspace: Workspace, tasks: Sequence[Task]) -> list[Task]:
     """The tasks, each that states no effect with its reference's: what that leaves behind and prints when it is run.
 
@@ -128,6 +159,12 @@ def with_effects(config: Config, workspace: Workspace, tasks: Sequence[Task]) ->
     programs = [(task.reference or "", task) for task in open_ones]
     executions = of_run.execute(config, workspace, programs, label=None) if programs else []
     found = {t.id: Effect(e.state, e.stdout) for t, e in zip(open_ones, executions, strict=True) if e.ran}
+    failed = [f"{t.id}: {e.kind}: {e.evidence}" for t, e in zip(open_ones, executions, strict=True) if not e.ran]
+    if failed:
+        progress.say(
+            f"prepare: {len(failed)} of {len(open_ones)} references that are to show a task's effect do not run, so it "
+            f"stays unknown ({'; '.join(failed[:3])})"
+        )
     return [replace(task, effect=found.get(task.id, task.effect)) for task in tasks]
 
 
@@ -136,36 +173,44 @@ def try_references(config: Config, workspace: Workspace, demo: Sequence[Task]) -
     here, and not after an hour of training.
 
     Returns:
-        How many were run, how many ran, and of how many of all each check says no.
+        How many were run, how many ran, which did not, and of how many of all each check says no.
 
     Raises:
         DataError: none of them runs.
     """
     checks = RunChecks.of(workspace)
+    tried = list(demo[:N_TRIED])
+    executions = of_run.execute(config, workspace, [(task.reference or "", task) for task in tried], label=None)
+    failed = {t.id: f"{e.kind}: {e.evidence}" for t, e in zip(tried, executions, strict=True) if not e.ran}
+    shown = "; ".join(f"{name}: {why}" for name, why in [*failed.items()][:3])
+    if tried and len(failed) == len(tried):
+        raise DataError(
+            f"none of the first {len(tried)} demo references runs in the image {config.sandbox.image} ({shown}); they "
+            f"have the package {checks.catalog.package} from package.path, what else they need from sandbox.image "
+            "(docs/sandbox.md, Images), and the database of a SQL fixture by tasks.state"
+        )
+    if failed:
+        progress.say(f"prepare: {len(failed)} of the first {len(tried)} demo references do not run ({shown})")
     accused: dict[str, list[str]] = {}
     for task in demo:
         for verdict in checks.check(task.reference or "", task):
             if verdict.answer == "no":
                 accused.setdefault(verdict.criterion, []).append(f"{task.id}: {verdict.evidence}")
+    if sum("calls nothing of the package" in found for found in accused.get("api_exists", [])) == len(demo):
+        progress.say(
+            f"prepare: no demo reference calls the package {checks.catalog.package}: package.path "
+            f"({config.package.path}) is to be its folder, by the name by which programs import it"
+        )
     for criterion, found in sorted(accused.items()):
         if len(found) > MAX_ACCUSED * len(demo):
             progress.say(
                 f"prepare: the check `{criterion}` says no of {len(found)} of {len(demo)} demo references "
-                f"({found[0]}); where it is wrong, leave it out of rl.gates"
+                f"({found[0]}); where it is wrong, leave it out of rl.gates and of the rubric"
             )
-    tried = list(demo[:N_TRIED])
-    executions = of_run.execute(config, workspace, [(task.reference or "", task) for task in tried], label=None)
-    failed = [f"{t.id}: {e.kind}: {e.evidence}" for t, e in zip(tried, executions, strict=True) if not e.ran]
-    if tried and len(failed) == len(tried):
-        raise DataError(
-            f"none of the first {len(tried)} demo references runs in the image {config.sandbox.image} ({failed[0]}); "
-            "look at `kohai image` for what it must have, and at tasks.state for the database of a SQL fixture"
-        )
-    if failed:
-        progress.say(f"prepare: {len(failed)} of the first {len(tried)} demo references do not run ({failed[0]})")
     return {
         "tried": len(tried),
         "ran": len(tried) - len(failed),
+        "failed": failed,
         "accused": {criterion: len(found) for criterion, found in sorted(accused.items())},
     }
 
@@ -279,6 +324,11 @@ def tell_of_few(config: Config, splits: dict[str, list[Task]]) -> None:
         progress.say(
             f"prepare: {config.tasks.folder / config.tasks.probe} has, beside the probe set, tasks with references for "
             f"no more than {' and '.join(few)} of the judges; the fewer, the less is known of them"
+        )
+    if "calibration" in wanted and not splits["calibration"]:
+        progress.say(
+            "prepare: so the reviewer is calibrated on demo references, which it learned from; give more tasks there, "
+            "or a lower tasks.n_probe"
         )
 
 

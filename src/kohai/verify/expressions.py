@@ -14,24 +14,30 @@ from kohai.verify import nearest
 from kohai.verify.builtins import builtin_result
 from kohai.verify.reading import PackageCall, Reading
 from kohai.verify.scope import Scope
-from kohai.verify.shapes import named_arguments, position_of, walrus_names
+from kohai.verify.shapes import (
+    conditions_of,
+    given_attributes,
+    named_arguments,
+    position_of,
+    rebound_names,
+    walrus_names,
+)
 
 
 class Expressions:
     """Reads expressions in a scope; notes calls of the package and missing attributes in a reading.
 
     `stored` are attribute names that the program itself gives: objects may have them. `rebound` are names that it binds
-    more than once: what runs later may find another value there.
+    more than once: what runs later may find another value there. `conditions` are what it decides by.
     """
 
-    def __init__(
-        self, catalog: Catalog, scope: Scope, reading: Reading, stored: Collection[str], rebound: Collection[str]
-    ) -> None:
+    def __init__(self, catalog: Catalog, scope: Scope, reading: Reading, nodes: Collection[ast.AST]) -> None:
         self.catalog = catalog
         self.scope = scope
         self.reading = reading
-        self.stored = stored
-        self.rebound = rebound
+        self.stored = frozenset(given_attributes(nodes))
+        self.rebound = rebound_names(nodes)
+        self.conditions = frozenset(conditions_of(nodes))
 
     def read(self, node: ast.expr | None) -> Type:
         """The type of an expression; what it calls and reaches is noted."""
@@ -150,7 +156,7 @@ class Expressions:
             self.reading.calls.append(PackageCall(api, written(node.func), node))
             return values.call(self.catalog, kind)
         if isinstance(node.func, ast.Name) and node.func.id not in self.scope.types:
-            if node.func.id == "isinstance":  # a program that asks knows better
+            if node.func.id == "isinstance" and node in self.conditions:  # a program that asks knows better
                 self.scope.forget([argument.id for argument in node.args[:1] if isinstance(argument, ast.Name)])
             return builtin_result(self.catalog, node.func.id, arguments)
         return values.call(self.catalog, kind)

@@ -7,7 +7,7 @@ attributes of the package's classes, parameters by annotation, a few builtins. W
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from kohai.catalog import values
 from kohai.catalog.catalog import Catalog
@@ -17,14 +17,7 @@ from kohai.verify.expressions import Expressions
 from kohai.verify.imports import import_types
 from kohai.verify.reading import Reading
 from kohai.verify.scope import Scope, Types, merged
-from kohai.verify.shapes import (
-    catches_import,
-    given_attributes,
-    is_type_checking,
-    named_arguments,
-    rebound_names,
-    stored_names,
-)
+from kohai.verify.shapes import LOOKS, catches_import, is_type_checking, named_arguments, stored_names
 
 
 def read_program(tree: ast.Module, catalog: Catalog) -> Reading:
@@ -37,7 +30,9 @@ def read_program(tree: ast.Module, catalog: Catalog) -> Reading:
 
 
 def _uses_package(tree: ast.Module, catalog: Catalog) -> bool:
-    """True where what is imported from the package is more than mentioned: called, passed on, given a name."""
+    """True where what is imported from the package is more than mentioned: called, passed to a call that does more
+    than look at it, a base class or a decorator.
+    """
     nodes = list(ast.walk(tree))
     names: set[str] = set()
     for node in nodes:
@@ -45,16 +40,31 @@ def _uses_package(tree: ast.Module, catalog: Catalog) -> bool:
             origins = dict(import_names(node))
             bound = import_types(node, catalog)[0]  # of a star too
             names |= {name for name in bound if origins.get(name, catalog.package).split(".")[0] == catalog.package}
-    idle = {
-        part
-        for node in nodes
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Attribute)
-        for part in ast.walk(node)
-    }
-    return any(
-        (isinstance(node, ast.Name) and node.id in names and node not in idle) or _imports(node, catalog.package)
-        for node in nodes
-    )
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Name | ast.Attribute)
+            and _has(node.value, names)
+        ):
+            names |= stored_names(node.targets)
+    return any(_imports(node, catalog.package) or any(_has(part, names) for part in _used(node)) for node in nodes)
+
+
+def _used(node: ast.AST) -> Sequence[ast.AST]:
+    """The parts of a node that it calls, passes on, builds a class on or decorates with."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)) if name in LOOKS:
+            return []
+        case ast.Call(func=func, args=arguments, keywords=keywords):
+            return [func, *arguments, *keywords]
+        case ast.ClassDef(bases=bases, decorator_list=decorators):
+            return [*bases, *decorators]
+        case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
+            return decorators
+    return []
+
+
+def _has(node: ast.AST, names: Collection[str]) -> bool:
+    return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
 
 
 def _imports(node: ast.AST, package: str) -> bool:
@@ -74,11 +84,10 @@ class _Statements:
     def __init__(self, tree: ast.Module, catalog: Catalog) -> None:
         nodes = list(ast.walk(tree))
         shared = {name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
-        stored = frozenset(given_attributes(nodes))
         self.catalog = catalog
         self.reading = Reading()
         self.scope = Scope(catalog, shared)
-        self.expressions = Expressions(catalog, self.scope, self.reading, stored, rebound_names(nodes))
+        self.expressions = Expressions(catalog, self.scope, self.reading, nodes)
         self.read = self.expressions.read
         self.waiting: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
         self.guarded = 0  # inside how many `try` blocks that catch a failed import

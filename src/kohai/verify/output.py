@@ -15,10 +15,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 from kohai.catalog.catalog import Catalog
 from kohai.catalog.types import UNKNOWN, options_of
+from kohai.code import written
 from kohai.records import Answer, Api
 from kohai.verify.grounding import QUOTED
 from kohai.verify.reading import Reading
-from kohai.verify.shapes import is_literal
+from kohai.verify.shapes import LOOKS, is_literal
 from kohai.verify.ways import most_prints
 
 _ASKS = re.compile(r"\b(?:(?:print|output|display)(?:s|ed|ing)?|show(?!\s+that\b))\b", re.IGNORECASE)
@@ -35,7 +36,14 @@ _MAY_ASK = re.compile(
     r"(?:tell|list|count|report|give|say|write|return|find|know|name|look)\b",
     re.IGNORECASE,
 )
-_DENIES = re.compile(r"(?:n['\u2019]t|\bnot|\bnever|\bwithout)\s+(?:\w+ly\s+)?$", re.IGNORECASE)
+_TELLS = re.compile(r"\btell (?:me|us)\b", re.IGNORECASE)
+_LISTS = re.compile(
+    r"(?:\b(?:and|then)|[.;:!?])\s+(?:list|report|say)\b(?![^.;:!?]*\b(?:print|show|output|display)\b)", re.IGNORECASE
+)
+_DENIES = re.compile(
+    r"(?:n['\u2019]t|\bnot|\bnever|\bwithout)\s+(?:(?!only|merely|simply|solely)\w+ly\s+)?$", re.IGNORECASE
+)
+_NOTHING = re.compile(r"\s*nothing\b(?!\s+(?:but|except|(?:other|else|more) than|else but)\b)", re.IGNORECASE)
 _NOUN = re.compile(r"\b(?:the|an?|its|this|that|on|of|in|new)\s+$", re.IGNORECASE)
 _SEVERAL = re.compile(
     r"\b(?:followed|preceded|twice|times|next|report|summary|overview|table|header|heading|title|below|above|blank|plus"
@@ -54,6 +62,7 @@ _HEAD = r"\s*(?:(?:the|its|their|his|her|each|every|new|same|\w+(?:'s|s'))\s+)*"
 _MAY_OR_MAY_NOT = "the instruction may or may not ask for output"
 _PRINTS = frozenset({"print", "pprint", "pp"})
 _WRITES = _PRINTS | {"write", "writelines", "stdout", "echo", "secho"}
+_STDOUT = frozenset({"None", "stdout", "sys.stdout", "sys.__stdout__"})
 _MAY_PRINT = re.compile(
     r"pprint|pp|write|writelines|writerows?|echo|secho|info|inform|log|debug|warning|error|critical|exception"
     r"|(?:print|display|show|dump|output)(?:_\w+)?"
@@ -70,19 +79,18 @@ def printing(tree: ast.Module, instruction: str, reading: Reading, catalog: Cata
     calls = list(_calls(tree))
     text = QUOTED.sub(" ", instruction)
     asked = [match for match in _ASKS.finditer(text) if not _is_denied(text, match)]
-    requests = [_CLAUSE_END.split(text[match.end() :])[0] for match in asked]
     prints = sorted(
         (node for _, node in calls if _surely_prints(node, reading)), key=lambda node: (node.lineno, node.col_offset)
     )
-    if requests:
+    if asked:
         may_print = [(name, node) for name, node in calls if _MAY_PRINT.fullmatch(name)]
-        is_passed_on = any(map(_writes, _uncalled(tree)))
+        is_passed_on = _passes_on(tree)
         if not may_print and not is_passed_on:
             if all(_NOUN.search(text[: match.start()]) for match in asked):
                 return "unscored", _MAY_OR_MAY_NOT
             return "no", "the instruction asks for output and the program prints nothing"
         if not is_passed_on and all(name == "print" and node in prints for name, node in may_print):
-            problem = next(_misprints(tree, text, requests, prints, reading, catalog), "")
+            problem = next(_misprints(tree, text, asked, prints, reading, catalog), "")
             return ("no", problem) if problem else ("yes", "")
         return "yes", ""
     if _MAY_ASK.search(text):
@@ -91,27 +99,29 @@ def printing(tree: ast.Module, instruction: str, reading: Reading, catalog: Cata
 
 
 def _is_denied(text: str, match: re.Match[str]) -> bool:
-    """True for "without printing", "print nothing else"."""
-    return _DENIES.search(text[: match.start()]) is not None or text[match.end() :].lstrip().startswith("nothing")
+    """True for "without printing", "print nothing else"; not for "print nothing but"."""
+    return _DENIES.search(text[: match.start()]) is not None or _NOTHING.match(text, match.end()) is not None
 
 
 def _misprints(
     tree: ast.Module,
     text: str,
-    requests: Sequence[str],
+    asked: Sequence[re.Match[str]],
     prints: Sequence[ast.Call],
     reading: Reading,
     catalog: Catalog,
 ) -> Iterator[str]:
     """Evidence that what is printed is more or less than what is asked for, or another thing."""
-    most = sum(1 + len(re.findall(r",|\band\b", request)) for request in requests) + len(_MAY_ASK.findall(text))
+    requests = [_CLAUSE_END.split(text[match.end() :])[0] for match in asked]
+    most = sum(1 + len(re.findall(r",|\band\b", request)) for request in requests)
+    most += len(_TELLS.findall(text)) + len(_LISTS.findall(text, asked[0].end()))
     least = sum(_SURELY_ASKS.match(request.strip()) is not None for request in requests)
     repeats = any(_repeats(node) for node in ast.walk(tree))
     if _LINES.search(text) and not repeats and len(prints) <= len(requests) and _on_one_line(prints[0], reading):
         yield f"line {prints[0].lineno}: prints once, and the instruction asks for lines"
     if any(map(_NUMBER.match, requests)) and not _EACH.search(text) and _lists(tree, prints, reading):
         yield f"line {prints[0].lineno}: prints in a loop, and the instruction asks for a number"
-    if (times := most_prints(tree)) > most and not _SEVERAL.search(text):
+    if (times := most_prints(tree)) > most and not any(map(_SEVERAL.search, requests)):
         yield f"prints more often than the instruction asks for output: {times} times, not {len(requests)}"
     if not repeats and not _inside(tree, (*_FUNCTIONS, ast.Lambda)) & set(prints):
         values = sum(_values(call, reading) for call in prints)
@@ -131,27 +141,37 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
                 yield name, node
 
 
-def _uncalled(tree: ast.Module) -> Iterator[ast.AST]:
-    """Names and attributes that are passed on, and imports under another name."""
-    called = {node.func for _, node in _calls(tree)}
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.expr | ast.alias) and node not in called)
-
-
-def _writes(node: ast.AST) -> bool:
-    """True for what writes when it is called."""
-    match node:
-        case (
-            ast.Name(id=name, ctx=ast.Load())
-            | ast.Attribute(attr=name, ctx=ast.Load())
-            | ast.alias(name=name, asname=str())
-        ):
-            return name in _WRITES
+def _passes_on(tree: ast.Module) -> bool:
+    """True where what writes is called by another name, or passed to a call that does more than look at it."""
+    others = set(_other_names(tree)) - {"", *_PRINTS}
+    for name, call in _calls(tree):
+        passed = [] if name in _PRINTS | LOOKS else [*call.args, *(keyword.value for keyword in call.keywords)]
+        if name in others or any(_last(argument) in _WRITES | others for argument in passed):
+            return True
     return False
+
+
+def _other_names(tree: ast.Module) -> Iterator[str]:
+    """The names of its own that a program gives to what writes: `say = print`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.alias(name=name, asname=str(other)) if name in _WRITES:
+                yield other
+            case ast.Assign(targets=[target], value=value) if _last(value) in _WRITES:
+                yield _last(target)
+
+
+def _last(node: ast.expr) -> str:
+    """The last part of a name, empty for what is none."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _surely_prints(call: ast.Call, reading: Reading) -> bool:
     """True for a call of print that is not the package's, nor into a file."""
-    if any(keyword.arg in ("file", "stream") for keyword in call.keywords):
+    if any(keyword.arg in ("file", "stream") and written(keyword.value) not in _STDOUT for keyword in call.keywords):
         return False
     match call.func:
         case ast.Name(id=name) | ast.Attribute(attr=name, value=ast.Name(id="builtins" | "pprint" | "rich")):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from kohai.code import written
+
+LOOKS = frozenset(  # builtins that only look at what they are passed
+    {"print", "str", "repr", "type", "id", "bool", "hash", "dir", "vars", "callable", "hasattr", "isinstance"}
+)
 
 
 def stored_names(nodes: Iterable[ast.AST]) -> set[str]:
@@ -40,17 +44,31 @@ def _stored(node: ast.AST) -> str | None:
     return None
 
 
-def given_attributes(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Attributes that a program sets, asks for by name (`hasattr`) or defines in a class of its own."""
+def given_attributes(nodes: Collection[ast.AST]) -> Iterator[str]:
+    """Attributes that a program sets, makes a condition (`hasattr`) or defines in a class of its own."""
+    conditions = set(conditions_of(nodes))
     for node in nodes:
         match node:
             case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):
                 yield name
-            case ast.Call(func=ast.Name(id="setattr" | "hasattr"), args=[_, ast.Constant(value=str(name)), *_]):
-                yield name
+            case ast.Call(func=ast.Name(id=asked), args=[_, ast.Constant(value=str(name)), *_]):
+                if asked == "setattr" or (asked == "hasattr" and node in conditions):
+                    yield name
             case ast.ClassDef(body=body):
                 parts = [part for statement in body for part in (statement, *ast.iter_child_nodes(statement))]
                 yield from (stored for part in parts if (stored := _stored(part)) is not None)
+
+
+def conditions_of(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:
+    """What these nodes decide by: tests, and the parts of `and`, `or`, `not`."""
+    for node in nodes:
+        match node:
+            case ast.If(test=test) | ast.While(test=test) | ast.Assert(test=test) | ast.IfExp(test=test):
+                yield test
+            case ast.UnaryOp(op=ast.Not(), operand=test) | ast.match_case(guard=ast.expr() as test):
+                yield test
+            case ast.BoolOp(values=tests) | ast.comprehension(ifs=tests):
+                yield from tests
 
 
 def is_literal(node: ast.expr) -> bool:

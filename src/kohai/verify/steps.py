@@ -1,8 +1,8 @@
 """Whether a program has a call of the package for each step that its instruction tells apart. Reads English.
 
 Steps are told apart by "then", "after that", "once that is done", and the points of a list; one that only prints, or
-works with what the one before gave, needs no call. One call may take two steps where the package has such a call, so a
-no is likely, not sure.
+sorts what the one before gave, needs no call. One call may take two steps where the package has such a call, so a no is
+likely, not sure.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ _STARTS = re.compile(
 _CONDITIONS = re.compile(r"\bif\b[^.;:!?]*?,\s+then\b", re.IGNORECASE)
 _ORDER = re.compile(r"(?:^|[.;:!?]\s+)after you\b", re.IGNORECASE)  # "after you do this, do that"
 _PRINTS = re.compile(
-    r"[\s,]*(?:(?:please|kindly)\s+)?(?:print|show|output|display|tell|say|report|return)\b", re.IGNORECASE
-)
-_WORKS = re.compile(
-    r"[\s,]*(?:sort|filter|keep|pick|choose|count|sum|total|add up|double|compute|calculate|work out|check|compare"
-    r"|format|convert|for (?:each|every|all))\b",
+    r"[\s,]*(?:for (?:each|every|all)(?: \w+){0,2},? )?(?:(?:please|kindly)\s+)?"
+    r"(?:print|show|output|display|tell|say)\b",
     re.IGNORECASE,
 )
+_SORTS = re.compile(r"[\s,]*(?:sort|filter) (?:it|them|these|those|the (?:results?|list))\b", re.IGNORECASE)
 
 
 def dropped_steps(tree: ast.Module, reading: Reading, instruction: str) -> list[str] | None:
@@ -62,7 +60,7 @@ def count_steps(instruction: str) -> int:
     parts = [part for point in [lead, *points] for part in _STARTS.split(point)]
     steps = parts[1:] if points else parts  # what stands before a list is no step
     needed = [part for part in steps if part.strip(" .,;:!?") and not _PRINTS.match(part)]
-    return sum(part is steps[0] or not _WORKS.match(part) for part in needed) + len(_ORDER.findall(text))
+    return sum(part is steps[0] or not _SORTS.match(part) for part in needed) + len(_ORDER.findall(text))
 
 
 def _points(text: str) -> tuple[str, list[str]]:
@@ -86,7 +84,11 @@ def _is_builtin(call: ast.Call) -> bool:
 
 
 def _is_map(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "map"
+    """True for a map of what may be the package's: `map(items.peek, skus)`, not `map(str, skus)`."""
+    match node:
+        case ast.Call(func=ast.Name(id="map"), args=[ast.Name() | ast.Attribute() as mapped, *_]):
+            return not any(isinstance(part, ast.Name) and hasattr(builtins, part.id) for part in ast.walk(mapped))
+    return False
 
 
 def _repeated(tree: ast.Module) -> Iterator[ast.AST]:

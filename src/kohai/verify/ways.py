@@ -73,8 +73,6 @@ def _printed(node: ast.AST) -> int:
             return 0
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return _printed(test) + max(_printed(body), _printed(orelse))
-        case ast.BoolOp(values=parts):
-            return max(map(_printed, parts))
         case ast.Call(func=ast.Name(id="print")):
             return 1 + sum(map(_printed, ast.iter_child_nodes(node)))
     return sum(map(_printed, ast.iter_child_nodes(node)))
