@@ -363,6 +363,23 @@ def test_a_case_too_long_may_be_the_first_that_is_asked(serve, tmp_path):
     assert answers(found) == [["unscored"] * 2, ["yes", "no"], ["yes", "no"]]
 
 
+def test_cases_that_are_refused_are_not_in_the_way_of_a_second_run(serve, tmp_path):
+    """They are asked first then, for nothing of them is remembered; more in a row than a silent endpoint is allowed."""
+    programs = [case(f"print({i})") for i in range(40)]
+    refused = {f"print({i})" for i in range(0, 40, 4)}
+
+    def script(number, body):
+        is_bad = any(code in body["messages"][1]["content"].split() for code in refused)
+        return (400, {"error": "bad words"}) if is_bad else (200, chat(GOOD))
+
+    server = serve(script)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        for _ in range(2):
+            found = answers(judge_at(server.url, ledger, concurrency=4).answer(CRITERIA, programs[1:] + programs[:1]))
+            assert found.count(["unscored"] * 2) == 10
+    assert len(server.requests) == 40 + 10
+
+
 @pytest.mark.parametrize("body", [b"<html>hello</html>", {"choices": []}, {"object": "list"}, [1], b"", {"choices": 3}])
 def test_what_is_no_chat_completion_is_unscored(serve, body):
     """A wrong base URL may answer 200 to anything; five of those in a row end the run."""

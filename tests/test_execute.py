@@ -139,7 +139,8 @@ def test_an_image_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "warm.py").write_text("import json\njson.warm = 1\n")
     (tmp_path / "wares").mkdir()
     (tmp_path / "wares" / "__init__.py").write_text("price = 7\n")
-    text = "name: own\nlock: own.lock\npaths: [wares]\npreload: [json, wares]\nwarmup: warm.py\nenvironment: {MODE: test}\n"
+    text = "name: own\nlock: own.lock\npaths: [wares]\npreload: [json, wares]\nwarmup: warm.py\n"
+    text += "environment: {MODE: test}\n"
     name, built = write(tmp_path, text), tmp_path / "images"
     with pytest.raises(ToolError, match=f"kohai image build {name}"):
         Sandbox(config(image=name, images=built))

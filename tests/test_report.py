@@ -342,6 +342,9 @@ def test_runs_side_by_side(workspace, other, tmp_path):
     """Arms are named by their run; each is paired with the first run's over the tasks that both scored: 6/11 - 9/11.
     Over both runs RLAIF is ahead of SFT on three of the tasks in the first, on none in the second: 3 of 22.
     """
+    for run, commit in ((workspace, "abc"), (other, "def")):
+        made = run.manifest("reward_model") or {}
+        run.write_json("reward_model/manifest.json", made | {"commit": commit})
     paths = report.compare([workspace, other], tmp_path / "both")
     found = json.loads(paths.data.read_text())
     assert set(found["arms"]) == {"run: sft", "run: rlaif", "other: sft", "other: rlaif"}
@@ -354,6 +357,7 @@ def test_runs_side_by_side(workspace, other, tmp_path):
     assert change["n"] == 11
     assert found["arms"]["other: rlaif"]["test"]["kinds"] == {"ok": 6, "unbound_name": 5}
     assert found["seconds"] == pytest.approx(2 * 372.5)
+    assert found["commit"] == "abc, def"
     page = paths.page.read_text()
     assert "other: RLAIF less run: RLAIF" in page
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))

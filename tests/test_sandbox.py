@@ -18,7 +18,7 @@ import pytest
 from tiers import LAYERS, sandbox_of
 
 from kohai.config import SandboxConfig
-from kohai.errors import DataError, ToolError
+from kohai.errors import ConfigError, DataError, ToolError
 from kohai.records import Execution
 from kohai.sandbox import Program, Sandbox, cgroup, normal_stdout, sandbox, state_digest
 from kohai.sandbox.layers import Layers
@@ -105,6 +105,13 @@ def test_network_is_gone(box: Sandbox) -> None:
     by_name = "import urllib.request\nurllib.request.urlopen('http://example.org')"
     by_number = "import socket\nsocket.create_connection(('192.0.2.7', 80), 1)"
     assert [e.kind for e in box.execute([Program(by_name), Program(by_number)])] == ["no_network"] * 2
+
+
+@pytest.mark.parametrize("state", ["/tmp/shop.db", "../shop.db"])
+def test_a_state_is_a_programs_own(state: str) -> None:
+    """A database elsewhere would be the user's own, and SQL fixtures are run into it outside of any box."""
+    with pytest.raises(ConfigError, match="leads out of a program's folder"):
+        Sandbox(SandboxConfig(image="plain"), state=state)
 
 
 def test_computing_too_long(box: Sandbox) -> None:

@@ -108,6 +108,8 @@ PROGRAMS = [
     ("from depot import crates\nfrom functools import wraps\n@crates.anything\ndef f(): ...", "yyuuu"),
     ("from depot import crates\nclass Big(crates.Crate): ...", "yyuuu"),
     ("from depot import crates\nc = crates\nprint(sorted('ab', key=c.anything))", "yyuuu"),
+    ("from depot.crates import Crate\nfor crate in Crate: print(crate)", "yyuuu"),
+    ("import depot\nraise depot.crates.anything", "yyuuu"),
     ("import depot\ndepot.crates\ndepot", "ynuuu"),
     ("from depot import open_depot\nx = open_depot", "ynuuu"),
     ("from depot import open_depot\nif open_depot: pass", "ynuuu"),

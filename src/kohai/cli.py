@@ -293,7 +293,7 @@ def execute(
     engine: Annotated[str, typer.Option("--engine", help="local, or ray: on a Ray cluster.")] = "local",
     state: Annotated[
         str | None,
-        typer.Option("--state", metavar="FILE", help="The file that holds the state: a SQL fixture's database."),
+        typer.Option("--state", metavar="NAME", help="The file that holds the state: a SQL fixture's database."),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="A=B", help="A setting of the section `sandbox`; repeatable.")

@@ -127,7 +127,7 @@ def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
     alarm = (_report(workspace, stage) or {}).get("alarm")
     if alarm:
         yield f"- In RL: {alarm}."
-    if arm in WITHOUT_FEEDBACK or config.rl.reward == "execution":
+    if arm in WITHOUT_FEEDBACK or (arm == "rlaif" and config.rl.reward == "execution"):
         yield "- No judge's: it learned from references" + (", and in RL from what ran." if stage != "sft" else ".")
         return
     report = _report(workspace, "feedback")

@@ -3,7 +3,7 @@
     RUN/config.yaml            the resolved configuration
     RUN/STAGE/progress.json    written first: what the half-made stage is a half of
     RUN/STAGE/...              a stage's artifacts, each written to a temporary name and renamed
-    RUN/STAGE/manifest.json    written last: digests of settings and inputs, report, versions, seconds, peak memory
+    RUN/STAGE/manifest.json    written last: digests of settings and inputs, report, versions, commit, cost
     RUN/STAGE_2/...            the same of a stage in the second round, and so on
 
 A stage whose manifest matches its configuration and inputs is skipped; a killed run goes on where it stopped. Leaves
@@ -252,6 +252,7 @@ def run_stage(
     if progress_path.exists() and json.loads(progress_path.read_text(encoding="utf-8")) != wanted:
         _remove(workspace.path(stage))  # half of a stage with other settings or inputs
     workspace.write_json(f"{stage}/progress.json", wanted)
+    commit = machine.commit()  # somebody may commit meanwhile
     started = time.monotonic()
     if (gpu := used_gpu()) is not None:
         gpu.reset_peak_memory_stats()
@@ -266,7 +267,7 @@ def run_stage(
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": versions(),
-        "commit": machine.commit(),
+        "commit": commit,
     }
     if (gpu := used_gpu()) is not None:
         manifest["peak_gpu_memory_bytes"] = gpu.max_memory_allocated()

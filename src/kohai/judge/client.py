@@ -86,10 +86,15 @@ class ChatClient:
         self._calls_at = self._endpoint.at("chat/completions")
         self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
         self.has_answered = False  # it sent a model's reply at least once
-        self._is_resumed = ledger is not None and len(ledger) > 0  # an earlier process was answered
+        self._is_resumed = ledger is not None and len(ledger) > 0
 
     def __repr__(self) -> str:
         return f"ChatClient({self.shown_url}, model={self.config.model!r}, key from {self.config.key_env})"
+
+    @property
+    def is_known(self) -> bool:
+        """It answers: it has, or an earlier process was answered."""
+        return self.has_answered or self._is_resumed
 
     @property
     def shown_url(self) -> str:
@@ -219,7 +224,7 @@ class ChatClient:
         if 300 <= status < 400:
             target = self._endpoint.masked(response.headers.get("location", "elsewhere"))
             return EndpointError(f"{what}; it redirects to {target}: set {self._endpoint.field}.base_url accordingly")
-        if status in _ABOUT_ONE_CASE and (self.has_answered or self._is_resumed or _is_too_long(response)):
+        if status in _ABOUT_ONE_CASE and (self.is_known or _is_too_long(response)):
             return CallError(f"status {status}: {self._endpoint.message(response)}")
         return EndpointError(f"{what}; the endpoint refuses such calls: check {self._endpoint.field}")
 

@@ -230,7 +230,7 @@ class EndpointJudge:
 
     def _count_failure(self, why: str) -> None:
         self._failed_in_a_row += 1
-        limit = 3 * self.config.concurrency if self._client.has_answered else 0
+        limit = 3 * self.config.concurrency if self._client.is_known else 0
         if self._failed_in_a_row >= max(_FAILURES_AT_START, limit):
             raise EndpointError(
                 f"{self._client.shown_url}: {self._failed_in_a_row} calls in a row failed, the last one with: {why}; "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import yaml
@@ -94,6 +94,7 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
     whole = facts[0] | {
         "run": ", ".join(names),
         "seed": [of_run["seed"] for of_run in facts],
+        "commit": _each(of_run["commit"] for of_run in facts),
         "versions": _versions(by_name),
         "reference": {split: found for of_run in reversed(facts) for split, found in of_run["reference"].items()},
         "stages": {},
@@ -170,7 +171,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
     return {
         "run": str(workspace.root),
         "seed": config.get("seed"),
-        "commit": ", ".join(dict.fromkeys(m["commit"] for m in manifests.values() if m.get("commit"))) or None,
+        "commit": _each(manifest.get("commit") for manifest in manifests.values()),
         "machine": machine.describe(),
         "versions": _versions(manifests),
         "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
@@ -181,6 +182,11 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "peak_gpu_memory_bytes": _total(manifests, "peak_gpu_memory_bytes", max),
         "config": config,
     }
+
+
+def _each(commits: Iterable[str | None]) -> str | None:
+    """Each of the commits once, in order."""
+    return ", ".join(dict.fromkeys(part for commit in commits if commit for part in commit.split(", "))) or None
 
 
 def _rounds(workspace: Workspace, config: Mapping[str, Any]) -> list[Workspace]:

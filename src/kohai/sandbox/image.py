@@ -334,7 +334,8 @@ def _warm(spec: ImageSpec, folder: Path, home: Path) -> None:
     paths = [(folder / path).resolve() for path in spec.paths]
     places = [str(path.parent if (path / "__init__.py").is_file() else path) for path in paths]
     imports = (f"import {module}" for group in spec.preload for module in group)
-    code = "\n".join([f"import sys; sys.path += {places}", *imports, script])
+    run = f"exec(compile({script!r}, 'warm-up', 'exec'))"
+    code = "\n".join([f"import sys; sys.path += {places}", *imports, run])
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     command = [str(home / "bin" / "python"), *FLAGS, "-c", code]
     _call(command, f"image {spec.name}: its modules or its warm-up fail", env=environment | dict(spec.environment))

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kohai.config import SandboxConfig
-from kohai.errors import DataError, ToolError
+from kohai.errors import ConfigError, DataError, ToolError
 from kohai.ledger import Ledger
 from kohai.records import Execution, Task
 from kohai.sandbox import scratch
@@ -96,6 +96,8 @@ class Sandbox:
             hub = Replicas.open(self.image, config.images, config.catalogue)
         self._hub = hub
         self._state = state or self.image.state
+        if self._state is not None and (Path(self._state).is_absolute() or ".." in Path(self._state).parts):
+            raise ConfigError(f"state: {self._state!r} leads out of a program's folder; give a name inside it")
         self._layout = Layout(self.image, config, self._state, hub.folder if hub else None)
         self._workers: list[Workers] = [queue.LifoQueue() for _ in range(self.image.full + 1)]  # by level
         self._ledger = Ledger(config.cache) if config.cache else None

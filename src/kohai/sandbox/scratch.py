@@ -65,6 +65,7 @@ class Fixtures:
             raise DataError(
                 f"{script}: a SQL fixture needs the name of its database; set tasks.state, --state or the image's state"
             )
+        (folder / self._state).parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(folder / self._state)
         try:
             connection.executescript(script.read_text(encoding="utf-8"))

@@ -75,6 +75,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     splits = load_splits(config)
     if config.package.path is not None:
         splits = with_apis(splits, catalog)
+    splits["practice"] = [replace(task, reference=None, effect=None) for task in splits["practice"]]
     tell_of_few(config, splits)
     base = load_base(config.model)
     builder = PromptBuilder(config, base, catalog, splits["demo"])
@@ -281,9 +282,9 @@ def docs_of(split: str, task: Task, retriever: Retriever, config: Config) -> lis
 
 
 def load_splits(config: Config) -> dict[str, list[Task]]:
-    """The tasks of each split; practice without references, whatever its file holds."""
+    """The tasks of each split."""
     settings = config.tasks
-    practice = [replace(t, reference=None, effect=None) for t in load_tasks(settings.folder / settings.practice)]
+    practice = load_tasks(settings.folder / settings.practice)
     watched = load_tasks(settings.folder / settings.probe)
     probe = subset(watched, settings.n_probe)
     rest = [task for task in watched if task not in probe and task.reference is not None]

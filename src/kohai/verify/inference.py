@@ -31,7 +31,7 @@ def read_program(tree: ast.Module, catalog: Catalog) -> Reading:
 
 def _uses_package(tree: ast.Module, catalog: Catalog) -> bool:
     """True where what is imported from the package is more than mentioned: called, passed to a call that does more
-    than look at it, a base class or a decorator.
+    than look at it, gone through, raised, a base class or a decorator.
     """
     nodes = list(ast.walk(tree))
     names: set[str] = set()
@@ -50,12 +50,19 @@ def _uses_package(tree: ast.Module, catalog: Catalog) -> bool:
 
 
 def _used(node: ast.AST) -> Sequence[ast.AST]:
-    """The parts of a node that it calls, passes on, builds a class on or decorates with."""
+    """The parts of a node that it calls, passes on, goes through, raises, builds a class on or decorates with."""
     match node:
         case ast.Call(func=ast.Name(id=name)) if name in LOOKS:
             return []
         case ast.Call(func=func, args=arguments, keywords=keywords):
             return [func, *arguments, *keywords]
+        case (
+            ast.For(iter=part)
+            | ast.AsyncFor(iter=part)
+            | ast.comprehension(iter=part)
+            | ast.Raise(exc=ast.expr() as part)
+        ):
+            return [part]
         case ast.ClassDef(bases=bases, decorator_list=decorators):
             return [*bases, *decorators]
         case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
