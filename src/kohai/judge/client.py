@@ -85,16 +85,10 @@ class ChatClient:
         self._endpoint = Endpoint(config.base_url, config.key_env, f"feedback.endpoints.{name}")
         self._calls_at = self._endpoint.at("chat/completions")
         self.budget = Budget(name, f"{config.model} {self.shown_url}", config, ledger)
-        self.has_answered = False  # it sent a model's reply at least once
-        self._is_resumed = ledger is not None and len(ledger) > 0
+        self.is_known = ledger is not None and len(ledger) > 0  # it answers: it has, or an earlier process was answered
 
     def __repr__(self) -> str:
         return f"ChatClient({self.shown_url}, model={self.config.model!r}, key from {self.config.key_env})"
-
-    @property
-    def is_known(self) -> bool:
-        """It answers: it has, or an earlier process was answered."""
-        return self.has_answered or self._is_resumed
 
     @property
     def shown_url(self) -> str:
@@ -147,7 +141,7 @@ class ChatClient:
             self._is_reachable = True
             if response.status_code == httpx2.codes.OK:
                 reply = self._reply(response)
-                self.has_answered = True
+                self.is_known = True
                 return reply
             failure = f"status {response.status_code}: {self._endpoint.message(response)}"
             if not passes(response.status_code):

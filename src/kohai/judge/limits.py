@@ -34,7 +34,7 @@ class Budget:
         self._ledger = ledger
         self._account = account  # in the ledger: free of secrets
         self._held = Usage()
-        self._settled = asyncio.Condition()
+        self.begin()
         if ledger is not None:
             self.spent = ledger.spent(self._account)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -110,14 +110,22 @@ def bootstrap_mean(
     if not values:
         return Interval(0.0, 0.0, 1.0, 0)
     found = np.asarray(values, dtype=float)
+    low, high = _percentiles(len(found), lambda drawn: found[drawn].mean(axis=1), resamples, seed, confidence)
+    return Interval(float(found.mean()), low, high, len(found))
+
+
+def _percentiles(
+    n: int, means: Callable[[NDArray[np.int64]], NDArray[np.float64]], resamples: int, seed: int, confidence: float
+) -> tuple[float, float]:
+    """The ends of the bootstrap's interval: of `means` of rows of n indices below n, drawn with replacement."""
     rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
+    found = np.empty(resamples)
     for i in range(0, resamples, 500):  # in blocks: n x 500 indices at a time
-        size = min(500, resamples - i)
-        means[i : i + size] = found[rng.integers(0, len(found), (size, len(found)))].mean(axis=1)
+        drawn = rng.integers(0, n, (min(500, resamples - i), n))
+        found[i : i + len(drawn)] = means(drawn)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(found.mean()), float(low), float(high), len(found))
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def interval_of(
@@ -166,14 +174,13 @@ def clustered_mean(
         ValueError: no value, or values and clusters of different length.
     """
     sums, sizes = _by_cluster(values, clusters)
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for i in range(0, resamples, 500):
-        drawn = rng.integers(0, len(sums), (min(500, resamples - i), len(sums)))
-        means[i : i + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(sums.sum() / sizes.sum()), float(low), float(high), len(values))
+
+    def means(drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        return found
+
+    low, high = _percentiles(len(sums), means, resamples, seed, confidence)
+    return Interval(float(sums.sum() / sizes.sum()), low, high, len(values))
 
 
 def _by_cluster(

@@ -22,7 +22,7 @@ from kohai.metrics.api_match import api_calls
 from kohai.metrics.comparisons import detectable_rise
 from kohai.models.base import Base, fetch, is_local, load_base
 from kohai.models.tuning import answer_ids
-from kohai.records import Api, Effect, Prompt, Task
+from kohai.records import Api, Effect, Execution, Prompt, Task
 from kohai.sandbox import of_run
 from kohai.sandbox.image import importable
 from kohai.sandbox.of_run import FIXTURES
@@ -160,13 +160,19 @@ def with_effects(config: Config, workspace: Workspace, tasks: Sequence[Task]) ->
     programs = [(task.reference or "", task) for task in open_ones]
     executions = of_run.execute(config, workspace, programs, label=None) if programs else []
     found = {t.id: Effect(e.state, e.stdout) for t, e in zip(open_ones, executions, strict=True) if e.ran}
-    failed = [f"{t.id}: {e.kind}: {e.evidence}" for t, e in zip(open_ones, executions, strict=True) if not e.ran]
+    failed, shown = failures(open_ones, executions)
     if failed:
         progress.say(
             f"prepare: {len(failed)} of {len(open_ones)} references that are to show a task's effect do not run, so it "
-            f"stays unknown ({'; '.join(failed[:3])})"
+            f"stays unknown ({shown})"
         )
     return [replace(task, effect=found.get(task.id, task.effect)) for task in tasks]
+
+
+def failures(tasks: Sequence[Task], executions: Sequence[Execution]) -> tuple[dict[str, str], str]:
+    """Why the references of some tasks did not run, by task, and the first three in a line."""
+    found = {t.id: f"{e.kind}: {e.evidence}" for t, e in zip(tasks, executions, strict=True) if not e.ran}
+    return found, "; ".join(f"{name}: {why}" for name, why in [*found.items()][:3])
 
 
 def try_references(config: Config, workspace: Workspace, demo: Sequence[Task]) -> dict[str, Any]:
@@ -182,8 +188,7 @@ def try_references(config: Config, workspace: Workspace, demo: Sequence[Task]) -
     checks = RunChecks.of(workspace)
     tried = list(demo[:N_TRIED])
     executions = of_run.execute(config, workspace, [(task.reference or "", task) for task in tried], label=None)
-    failed = {t.id: f"{e.kind}: {e.evidence}" for t, e in zip(tried, executions, strict=True) if not e.ran}
-    shown = "; ".join(f"{name}: {why}" for name, why in [*failed.items()][:3])
+    failed, shown = failures(tried, executions)
     if tried and len(failed) == len(tried):
         raise DataError(
             f"none of the first {len(tried)} demo references runs in the image {config.sandbox.image} ({shown}); they "
