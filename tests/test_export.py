@@ -15,6 +15,7 @@ from kohai.errors import UserError
 from kohai.export import export
 from kohai.models import adapters
 from kohai.models.base import load_base
+from kohai.records import Evaluation, Execution
 from kohai.workspace import FORMAT, Workspace, digest_path
 
 PROMPT = "Say hi"
@@ -44,14 +45,18 @@ def run(tmp_path):
     reports = {
         "prepare": {"tasks": {"demo": 3, "test": 2}},
         "feedback": {"judges": ["reviewer"], "rubric": "abc123", "completions": 12, "unscored": 1},
-        "reward_model": {"hacks_that_pay": ["verbosity"]},
+        "reward_model": {"hacks": {"verbosity": {"difference": -0.1}}, "hacks_that_pay": []},
         "rl": {"alarm": "alarm: of 8 probe tasks 3 run"},
     }
     for stage, report in reports.items():
         workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
     inputs = {"rl/policy": digest_path(workspace.path("rl", "policy"))}
-    workspace.write_json("evaluate/manifest.json", {"format": FORMAT, "stage": "evaluate", "inputs": inputs})
-    workspace.write_text("report/report.md", "# run\n\nDoes the code run? Yes.\n\n## Test\n\n| arm | executability |\n")
+    workspace.write_json(
+        "evaluate/manifest.json", {"format": FORMAT, "stage": "evaluate", "inputs": inputs, "report": {}}
+    )
+    runs = {"executability": True, "effect_match": False, "exact_api": None}
+    answers = [Evaluation("rlaif", "test", name, "pass", Execution("ok", "none"), runs) for name in "ab"]
+    workspace.write_records("evaluate/evaluations.jsonl", answers)
     return folder, expected
 
 
@@ -129,13 +134,43 @@ def test_the_card(run, tmp_path):
     assert head["base_model"] == "tiny-random"
     for part in (
         "`api`", "demo 3, test 2", "Judges: reviewer", "SHA-256 abc123", "12 completions judged, 1 of them unscored",
-        "pays for: verbosity", "alarm: of 8 probe tasks", "Does the code run? Yes.", "### Test", "## Limits",
+        "gate is open", "alarm: of 8 probe tasks", "RLAIF 100.0 %", "of 2 test tasks", "### Test", "## Limits",
         "Write one program.",
     ):  # fmt: skip
         assert part in text, part
-    Workspace(folder).path("report", "report.md").unlink()
+    Workspace(folder).path("evaluate", "manifest.json").unlink()
     bare = (export(folder, tmp_path / "bare") / "README.md").read_text(encoding="utf-8")
     assert "not evaluated" in bare
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        ({"hacks": {"verbosity": {}}, "hacks_that_pay": ["verbosity"]}, "the reward model pays for verbosity"),
+        ({"hacks": {}, "hacks_that_pay": []}, "no hack was tried on the reward model"),
+    ],
+)
+def test_the_release_gate(run, tmp_path, report, why):
+    """A reward model that pays for a hack, or may: its policy is not released unless one says so, and the card tells.
+    What did not follow that reward is not stopped.
+    """
+    folder, _ = run
+    workspace = Workspace(folder)
+    workspace.write_json("reward_model/manifest.json", {"format": FORMAT, "stage": "reward_model", "report": report})
+    given = ["export", str(folder), "--to", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, UserError)
+    assert f"the release gate is closed, {why}" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, [*given, "--ungated"]).exit_code == 0
+    assert f"gate is closed: {why}" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    shutil.copytree(folder / "rl" / "policy", folder / "dpo" / "adapter")
+    workspace.write_json("dpo/manifest.json", {"format": FORMAT, "stage": "dpo", "report": {}})
+    assert "release gate" not in (export(folder, tmp_path / "dpo", "dpo") / "README.md").read_text(encoding="utf-8")
+    by_execution = _config(folder) | {"rl": {"reward": "execution"}}
+    workspace.write_text("config.yaml", to_yaml(parse_config(by_execution)))
+    assert export(folder, tmp_path / "by_execution").exists()
 
 
 def test_the_card_is_of_the_arm(run, tmp_path):

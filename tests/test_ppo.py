@@ -1,12 +1,16 @@
-"""PPO's loss of one row by hand, and the loop of it learning a toy reward."""
+"""PPO's loss of one row by hand, and its updates learning a toy reward."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_models import tiny_base
 
 from kohai.config import LoraConfig, RlConfig
-from kohai.models import adapters
+from kohai.errors import TrainingError
+from kohai.models import adapters, rl
 from kohai.models.generate import generate
+from kohai.models.losses import KlController
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.rollouts import EARNED
@@ -172,18 +176,29 @@ def test_without_a_value_head():
     assert rollout.kept["advantages"].tolist() == [[1.0, 1.0, 1.0], [-0.5, -0.5, 0.0]]
 
 
-@pytest.mark.parametrize("estimator", EARNED)
+def learner(estimator, rate, steps=36):
+    """What `rl.update` needs of a trainer, the policy's weights, and their optimiser."""
+    base = tiny_base(stop_ids=())
+    model = adapters.add(base, base.model, "policy", LoraConfig(r=4, alpha=8.0))
+    head = ValueHead(32, seed=0)
+    weights = adapters.parameters(model, "policy")
+    groups = [{"params": weights, "peak": rate}, {"params": head.parameters(), "peak": rate / 4}]
+    config = settings(gae_lambda=0.95, estimator=estimator, epochs=4, steps=steps, tasks_per_step=2, minibatch_tasks=2)
+    trainer = SimpleNamespace(
+        config=SimpleNamespace(rl=config, seed=0), base=base, model=model, value_head=head,
+        kl=KlController(0.001, None), references=[],
+    )  # fmt: skip
+    return trainer, weights, torch.optim.AdamW(groups, lr=rate)
+
+
+@pytest.mark.parametrize("estimator", ["gae", "rloo", "grpo"])
 def test_it_learns(estimator):
     """A toy reward, the share of one byte among eight tokens, rises from under 0.05 to over 0.6 in 18 steps.
 
-    With the policy loss's sign turned, it stays at 0.
+    With the sign of the policy loss or of what is propagated turned, it stays at 0.
     """
-    base = tiny_base(stop_ids=())
-    model = adapters.add(base, base.model, "policy", LoraConfig(r=4, alpha=8.0))
-    weights = adapters.parameters(model, "policy")
-    head = ValueHead(32, seed=0)
-    optimizer = torch.optim.AdamW([{"params": weights, "lr": 4e-2}, {"params": head.parameters(), "lr": 1e-2}])
-    config = settings(gae_lambda=0.95, estimator=estimator)
+    trainer, weights, optimizer = learner(estimator, 4e-2)
+    base, model = trainer.base, trainer.model
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for name, parameter in model.named_parameters():
@@ -201,18 +216,36 @@ def test_it_learns(estimator):
         raw = torch.tensor([[sampled.ids.count(target) / 8 for sampled in group] for group in drawn])
         rewards.append(float(raw.mean()))
         rollouts = []
-        for prompt, group, scores in zip(prompts, drawn, EARNED[estimator](20 * raw), strict=True):
-            completions = [sampled.ids for sampled in group]
-            with adapters.merged(model, None) as plain:
+        with adapters.merged(model, None) as plain:
+            for prompt, group, scores in zip(prompts, drawn, EARNED[estimator](20 * raw), strict=True):
+                completions = [sampled.ids for sampled in group]
+                sampled = [one.logprobs for one in group]
                 reference = logprobs_of(plain, prompt, completions)
-            sampled = [one.logprobs for one in group]
-            rollouts.append(Rollout(str(prompt), prompt, completions, sampled, reference, scores))
-        adapters.activate(model, "policy", trainable=True)
-        for _ in range(4):
-            for rollout in rollouts:
-                row_loss(model, head, [rollout], config, 0.001, 0.5, CPU)[0].backward()
-            torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+                rollouts.append(Rollout(str(prompt), prompt, completions, sampled, reference, scores))
+        numbers = rl.update(trainer, rollouts, weights, optimizer, step)
+        assert numbers["kl"] >= 0
     assert rewards[0] < 0.05
     assert sum(rewards[-3:]) / 3 > 0.6
+
+
+def test_what_an_update_tells():
+    """The KL is a mean over completions, of the last epoch; the policy moves away from what the reference sampled."""
+    trainer, weights, optimizer = learner("rloo", 1e-2)
+    rollout = rollout_of(trainer.base, [1.0, -1.0], is_from_reference=True)
+    numbers = rl.update(trainer, [rollout], weights, optimizer, 0)
+    with adapters.merged(trainer.model, "policy") as plain:
+        now = logprobs_of(plain, PROMPT, COMPLETIONS)
+    assert sum(now[0]) > sum(rollout.logprobs[0])
+    assert sum(now[1]) < sum(rollout.logprobs[1])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 * rl.schedule(3, 36 * 4))
+    assert all(weight.grad is None for weight in weights)
+    assert 0 < numbers["kl"] < 1  # in the first epoch it is 0
+
+
+def test_a_gradient_that_is_no_number():
+    """The weights stay as they were."""
+    trainer, weights, optimizer = learner("rloo", 1e-2)
+    before = [weight.detach().clone() for weight in weights]
+    with pytest.raises(TrainingError, match="not a number at step 4"):
+        rl.update(trainer, [rollout_of(trainer.base, [1.0, float("nan")])], weights, optimizer, 3)
+    assert all(torch.equal(one, other) for one, other in zip(weights, before, strict=True))

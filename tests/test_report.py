@@ -18,7 +18,7 @@ from kohai.records import Completion, Effect, Evaluation, Execution, Feedback, T
 from kohai.report import cases, charts, tables, words
 from kohai.report.markdown import table
 from kohai.report.page import render
-from kohai.workspace import FORMAT, Workspace
+from kohai.workspace import FORMAT, Workspace, digest_path
 
 EVIL = "<script>alert('x')</script>"
 OK = Execution("ok", "none", stdout="3\n", state="aa")
@@ -289,6 +289,30 @@ def test_json_is_strict(workspace):
     curves = json.loads(text, parse_constant=refuse)["curves"]
     assert [line["loss"] for line in curves["sft"]] == [2.5, None, 0.5]
     assert [line["step"] for line in curves["probe"]] == [0, 5]
+
+
+def test_half_a_surrogate_pair_is_data_too(workspace):
+    """What a program said when it failed may hold one: page, table and JSON are written."""
+    failed = Execution("runtime_error", "program", "ValueError: \ud83d", "ValueError", 1)
+    rows = [evaluation("sft", task, failed, False) for task in range(12)]
+    workspace.write_records("evaluate/evaluations.jsonl", rows)
+    paths = report.write(workspace)
+    assert "ValueError: \\ud83d" in paths.page.read_text(encoding="utf-8")
+    found = json.loads(paths.data.read_text(encoding="utf-8"))
+    assert found["tasks"]["test"]["t00"]["arms"]["sft"]["evidence"] == "ValueError: \ud83d"
+
+
+def test_an_evaluation_of_other_weights_is_said_to_be(workspace):
+    """RL was done again after it: the numbers are still shown, and what they are not of."""
+    workspace.write_text("rl/policy/adapter_model.safetensors", "first")
+    now = digest_path(workspace.path("rl", "policy"))
+    done = manifest("evaluate", 1.0, 1, {}) | {"inputs": {"rl/policy": now, "configs/rubric.yaml": "elsewhere"}}
+    workspace.write_json("evaluate/manifest.json", done)
+    assert "EVALUATED" not in report.write(workspace).table.read_text(encoding="utf-8")
+    workspace.write_text("rl/policy/adapter_model.safetensors", "second")
+    paths = report.write(workspace)
+    for path in (paths.table, paths.page):
+        assert "EVALUATED BEFORE rl/policy changed: run `kohai evaluate`" in path.read_text(encoding="utf-8")
 
 
 def test_numbers_lead_to_their_tasks(workspace):

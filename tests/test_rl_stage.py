@@ -1,20 +1,25 @@
 """One RL step's rollouts: which completions are learned from, and with what; and the learning rate's course."""
 
+import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import plain_logprobs, tiny_base
+from tiny_models import move, plain_logprobs, tiny_base
 
-from kohai.config import RlConfig, parse_config
-from kohai.errors import UnscoredError
+from kohai.code import extract_code
+from kohai.config import LoraConfig, RlConfig, parse_config
+from kohai.errors import TrainingError, UnscoredError
 from kohai.judge.verifiers import Verifier, verified, verifiers
-from kohai.models import brakes, rl, rollouts
+from kohai.models import adapters, brakes, rl, rollouts
+from kohai.models.generate import generate
 from kohai.models.losses import KlController
 from kohai.models.ppo import Rollout, ValueHead
 from kohai.models.reward import RewardHead
 from kohai.records import Execution, Feedback, Task, Verdict
+from kohai.stages.rl_execution import on_execution
 from kohai.workspace import Workspace
 
 STEP = RlConfig(tasks_per_step=4, baseline_shift=1.0, n_learned=None)
@@ -215,29 +220,102 @@ def test_what_is_unknown_does_not_ring():
     assert brakes.best_step({"0": line(0, "11", 0.0), "5": line(5, "11", 0.0)}) == 5
 
 
-def driven(monkeypatch, config, kl, looks=()):
-    """A training whose every step adds one to its only weight, with the KL of that step (from 1) and these looks at the
-    probe set; its report and the weights that it saves.
+def driven(monkeypatch, config, kl, looks=(), update=None, target=None):
+    """A training whose every step adds one to its only weight (or does what `update` does to it), with the KL of that
+    step (from 1) and these looks at the probe set; its report and the weights that it saves.
     """
     parameter = torch.nn.Parameter(torch.zeros(1))
-    saved, left = [], iter(looks)
+    saved, left = [], dict(enumerate(looks))
 
-    def update(*given):
-        with torch.no_grad():
-            parameter.add_(1)
+    def one_more(*given):
+        if update is not None:
+            update(parameter, *given)
+        else:
+            with torch.no_grad():
+                parameter.add_(1)
         return {"kl": kl(given[-1] + 1)}
 
     def probe(_trainer, step, probes):
-        probes[str(step)] = line(step, next(left), float(step))
+        probes[str(step)] = line(step, left[step // config.rl.probe_every], float(step))
 
-    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, target))
     monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
     monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([1], {"completions": 1.0, "unscored": 0.0}))
-    monkeypatch.setattr(rl, "update", update)
+    monkeypatch.setattr(rl, "update", one_more)
     monkeypatch.setattr(rl, "probe", probe)
     monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [parameter])
     monkeypatch.setattr(rl.adapters, "save", lambda *_: saved.append(parameter.item()))
     return rl.train(config, Workspace(config.run), "rl"), saved
+
+
+def logged(config):
+    """The last line of each step in the run's curves, without its time."""
+    lines = Workspace(config.run).path("rl", "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return {one.pop("step"): one for text in lines if (one := json.loads(text)).pop("time", 0) is not None}
+
+
+def test_the_kl_coefficient_follows_its_target(monkeypatch, tmp_path):
+    """A KL of twice the target or more raises it by a fiftieth a step."""
+    config = config_of(tmp_path, {"steps": 3, "probe_every": 0})
+    driven(monkeypatch, config, kl=lambda _step: 4.0, target=2.0)
+    assert [one["kl_coef"] for one in logged(config).values()] == pytest.approx([0.1, 0.102, 0.10404])
+
+
+def test_policies_are_kept_on_the_way(monkeypatch, tmp_path):
+    """Every second of five, and the last."""
+    config = config_of(tmp_path, {"steps": 5, "probe_every": 0, "keep_every": 2})
+    assert driven(monkeypatch, config, kl=lambda _step: 0.0)[1] == [2.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("alarm", ["", "at the fourth look"])
+def test_stopped_and_gone_on(monkeypatch, tmp_path, alarm):
+    """Stopped in the fifth of six steps, after the checkpoint of the fourth: weights, curves and report are those of an
+    unbroken one, with momentum, an adapted coefficient, and the best weights of before.
+    """
+    looks = [
+        "00000000",
+        "11111111",
+        "11111110",
+        "11111100",
+        "00000000" if alarm else "11111000",
+        "11110000",
+        "11110000",
+    ]
+
+    def learn(stops_at):
+        def update(parameter, _trainer, _rollouts, _weights, optimizer, step):
+            if step == stops_at:
+                raise KeyboardInterrupt
+            parameter.grad = torch.full((1,), (-0.5) ** step)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1
+            optimizer.step()
+
+        return update
+
+    def trained(folder, stops_at=None):
+        config = config_of(folder, {"steps": 6, "probe_every": 1, "checkpoint_every": 2})
+        found = driven(monkeypatch, config, lambda step: float(step), looks, update=learn(stops_at), target=2.0)
+        return *found, logged(config)
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "broken", stops_at=3 if alarm else 4)
+    assert (tmp_path / "broken" / "rl" / "checkpoint.pt").exists()
+    assert trained(tmp_path / "broken") == whole
+    assert ("best_step" in whole[0]) == bool(alarm)
+    assert len({one["kl_coef"] for one in whole[2].values()}) > 2
+
+
+def test_nothing_learned_is_no_policy(monkeypatch, tmp_path):
+    """Steps of whose completions none passes: an error, not an arm that is SFT by another name."""
+    config = config_of(tmp_path, {"steps": 2, "probe_every": 0})
+    trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
+    monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
+    monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([], {"completions": 1.0, "unscored": 0.0}))
+    monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [torch.nn.Parameter(torch.zeros(1))])
+    with pytest.raises(TrainingError, match=r"of none of its 2 steps' tasks is there a completion that passes"):
+        rl.train(config, Workspace(tmp_path), "rl")
 
 
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
@@ -248,6 +326,7 @@ def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
     report, saved = driven(monkeypatch, config, kl=lambda _step: 0.0, looks=looks)
     assert (report["steps"], saved) == (steps, [weight])
     assert (report["alarm_answer"], report["best_step"]) == (answer, 1)
+    assert [one["step"] for one in report["probe_saved"]] == [1 if answer == "roll_back" else steps]
     assert "0 run at step 3, 8 did at step 1, and the reward rose: it is being hacked" in report["alarm"]
 
 
@@ -304,7 +383,8 @@ def test_verifiers_are_corrected_for_their_errors():
     """Of 20 that ran 4 were told no; of 25 whose arguments did not bind 10 were told yes; one no_network tells nothing.
 
     A yes is then worth (1 - 0.4) / 0.4 = 1.5 and a no (0 - 0.4) / 0.4 = -1: over what is right 0.8 * 1.5 - 0.2 = 1,
-    over what is wrong 0.4 * 1.5 - 0.6 = 0. With too few cases a check is taken at its word.
+    over what is wrong 0.4 * 1.5 - 0.6 = 0. Of 46 verdicts 26 are yes: (26 * 1.5 - 20) / 46 is usual, and what
+    an unscored one counts as. With too few cases a check is taken at its word, and 0.5 is usual.
     """
     ran, failed = Execution("ok", "none"), Execution("bad_arguments", "program")
     feedback = (
@@ -312,16 +392,28 @@ def test_verifiers_are_corrected_for_their_errors():
     )
     feedback += [judged("yes", failed)] * 10 + [judged("no", failed)] * 15 + [judged("unscored", failed)] * 9
     found = verifiers({"arguments_bind": 2.0, "parses": 1.0}, feedback)
-    assert found == {"arguments_bind": Verifier(2.0, 0.4, 0.2), "parses": Verifier(1.0)}
+    assert found == {"arguments_bind": Verifier(2.0, 0.4, 0.2, 19 / 46), "parses": Verifier(1.0)}
     assert [found["arguments_bind"].corrected(is_yes) for is_yes in (True, False)] == pytest.approx([1.5, -1.0])
     assert Verifier(1.0, 0.5, 0.45).corrected(True) is None
     yes, no = Verdict("arguments_bind", "yes", "static"), Verdict("parses", "no", "static")
     assert verified([yes, no, Verdict("covers", "no", "static")], found) == pytest.approx(2 * 1.5 + 0)
     unscored = Verdict("parses", "unscored", "static")
-    assert verified([yes, unscored], found) == pytest.approx(3 * 1.5)
-    assert verified([unscored], found) == 0.0
+    assert verified([yes, unscored], found) == pytest.approx(2 * 1.5 + 0.5)
+    assert verified([unscored], found) == pytest.approx(2 * 19 / 46 + 0.5)
     useless = {"api_exists": Verifier(5.0, 0.5, 0.45)}  # has no part: neither its word nor its weight
-    assert verified([yes, Verdict("api_exists", "yes", "static")], found | useless) == pytest.approx(3 * 1.5)
+    known = [yes, no, Verdict("api_exists", "yes", "static")]
+    assert verified(known, found | useless) == pytest.approx(2 * 1.5)
+
+
+def test_what_running_does_not_refute():
+    """A program that leaves a step out, or calls nothing of the package, may run: its no is no error of the check."""
+    ran = Execution("ok", "none")
+    nothing = Verdict("api_exists", "no", "static", "calls nothing of the package")
+    feedback = [judged("no", ran, "covers")] * 30 + [Feedback("t", 0, 0.5, (nothing,), ran)] * 30
+    found = verifiers({"covers": 1.0, "api_exists": 1.0}, feedback)
+    assert [(one.false_no, one.usual) for one in found.values()] == [(0.0, 0.0)] * 2
+    feedback = [judged("no", ran, "api_exists")] * 3 + [judged("yes", ran, "api_exists")] * 27
+    assert verifiers({"api_exists": 1.0}, feedback)["api_exists"].false_no == pytest.approx(0.1)
 
 
 def test_verifiers_add_to_the_reward():
@@ -357,6 +449,9 @@ def test_watched_numbers():
     assert brakes.out_of_bounds({"length": 4.0}, watched, 3) == "alarm: length is 4 at step 3, outside 5 to 50"
     assert brakes.out_of_bounds({"kl": float("nan")}, watched, 3).startswith("alarm: kl is nan")
     assert brakes.out_of_bounds({"entropy": -1.0}, watched, 3) == ""
+    assert brakes.out_of_bounds({"length": 4.0, "fresh": 1.0}, watched, 3) != ""
+    assert brakes.out_of_bounds({"length": 4.0, "fresh": 0.0}, watched, 3) == ""  # what the sample stage drew
+    assert brakes.out_of_bounds({"kl": 11.0, "fresh": 0.0}, watched, 3) != ""
 
 
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 2, 0.0), ("stop", 2, 2.0), ("warn", 4, 4.0)])
@@ -373,3 +468,123 @@ def test_weights_beyond_a_bound_are_not_the_best(monkeypatch, tmp_path):
     config = config_of(tmp_path, {"steps": 4, "probe_every": 1, "alarm": "roll_back", "watched": {"kl": [0, 3]}})
     report, saved = driven(monkeypatch, config, kl=lambda step: float(step**2), looks=["1100", "1111", "1111"])
     assert (report["steps"], saved, report["best_step"]) == (2, [1.0], 1)
+
+
+@pytest.fixture(scope="module")
+def roles():
+    """A base with two adapters apart: the policy's and the reference's."""
+    base = tiny_base()
+    model = adapters.add(base, base.model, "policy", LoraConfig(r=2, alpha=4.0))
+    model = adapters.add(base, model, "sft", LoraConfig(r=2, alpha=4.0))
+    move(model, seed=1)
+    return base, model
+
+
+def by_role(base, model, role, prompt, completions):
+    """What one role gives each token, by plain passes."""
+    with adapters.merged(model, role) as plain:
+        of_role = replace(base, model=plain)
+        return [plain_logprobs(of_role, base.render(prompt), ids).tolist() for ids in completions]
+
+
+def test_the_reference_is_the_sft_model(monkeypatch, roles):
+    """Of fresh completions of the first round what the reference gives each token is computed; of the sample stage's it
+    is what they were drawn with.
+    """
+    base, model = roles
+    fresh = drawn_of("one", 2)
+    trainer = trainer_of([], STEP.model_copy(update={"n_learned": None}))
+    trainer.base, trainer.model, trainer.prompts = base, model, {"one": "Say hi"}
+    monkeypatch.setattr(rollouts, "draw", lambda *_: ([fresh], {}))
+    monkeypatch.setattr(rollouts, "score", lambda *_: ([[1.0, 0.0]], [[True, True]]))
+    [rollout], numbers = rollouts.collect(trainer, 0)
+    assert (numbers["fresh"], rollout.is_from_reference) == (1.0, False)
+    expected, other = (by_role(base, model, role, "Say hi", fresh.completions) for role in ("sft", "policy"))
+    for found, right, wrong in zip(rollout.reference_logprobs, expected, other, strict=True):
+        assert found == pytest.approx(right, abs=1e-4)
+        assert abs(found[0] - wrong[0]) > 0.01
+
+
+def test_a_look_is_at_the_policy(monkeypatch, tmp_path, roles):
+    """Greedy answers of the policy, not of the reference; what the environment stopped is counted and in no share."""
+    base, model = roles
+    workspace = Workspace(tmp_path)
+    tasks = [Task(name, f"Say {name}") for name in ("one", "two", "three", "four", "five")]
+    workspace.write_records("prepare/tasks/probe.jsonl", tasks)
+    ran = []
+
+    def execute(_config, _workspace, programs, label):
+        ran.extend(code for code, _ in programs)
+        return [Execution(*outcome) for outcome in outcomes]
+
+    monkeypatch.setattr(brakes, "execute", execute)
+    config = config_of(tmp_path, {"sampling": {"max_new_tokens": 6}})
+    trainer = SimpleNamespace(
+        config=config, workspace=workspace, base=base, model=model, prompts={t.id: t.instruction for t in tasks},
+        checks=SimpleNamespace(check=lambda *_: []),
+        reward_model=SimpleNamespace(score=lambda programs: [0.5] * len(programs)),
+    )  # fmt: skip
+    outcomes = [
+        ("ok", "none"),
+        ("runtime_error", "program"),
+        ("ok", "none"),
+        ("ok", "none"),
+        ("timeout", "environment"),
+    ]
+    line = brakes.look(trainer, 3)
+    prompts = [base.render(task.instruction) for task in tasks]
+    answers = {}
+    for role in ("policy", "sft"):
+        with adapters.merged(model, role) as plain:
+            answers[role] = [
+                base.decode(g[0].ids) for g in generate(base, plain, prompts, max_new_tokens=6, batch_tokens=999)
+            ]
+    assert ran == [extract_code(text) for text in answers["policy"]]
+    assert ran != [extract_code(text) for text in answers["sft"]]
+    assert (line["executability"]["value"], line["executability"]["n"], line["unscored"]) == (0.75, 4, 1)
+    assert (line["ran"], line["reward"], line["step"]) == ([True, False, True, True, None], 0.5, 3)
+    outcomes = [("timeout", "environment")] * 5
+    with pytest.raises(UnscoredError, match="kept 5 of 5 answers to the probe set from running at step 3"):
+        brakes.look(trainer, 3)
+    trainer.config = parse_config(
+        config.model_dump(mode="json", exclude_none=True) | {"feedback": {"max_unscored": 1.0}}
+    )
+    assert "executability" not in brakes.look(trainer, 3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "earned"),
+    [
+        ("rloo", [3.0, 0.0, -3.0]),  # 2 - (0 - 2) / 2
+        ("grpo", [math.sqrt(1.5), 0.0, -math.sqrt(1.5)]),  # 2 / sqrt(8 / 3)
+        ("win_rate", [0.862811, 0.0, -0.862811]),
+        ("gae", [0.862811, 0.0, -0.862811]),
+    ],
+)
+def test_what_completions_are_credited_with(monkeypatch, estimator, earned):
+    """Rewards 1, 0, -1, times the deviation of 2; win rates are (tanh(1) + tanh(2)) / 2."""
+    drawn = [drawn_of("one", 3)]
+    monkeypatch.setattr(rollouts, "score", lambda *_: ([[1.0, 0.0, -1.0]], [[True] * 3]))
+    settings = STEP.model_copy(update={"estimator": estimator, "baseline_shift": 0.0})
+    assert rollouts.collect(trainer_of(drawn, settings), 0)[0][0].scores.tolist() == pytest.approx(earned, abs=1e-5)
+
+
+def test_unseen_tasks_come_first(monkeypatch, tmp_path):
+    """Two of six tasks were never sampled: they come first, then the others, before any comes again."""
+    trainer = trainer_of([drawn_of(name, 1) for name in "abcd"], STEP.model_copy(update={"tasks_per_step": 2}))
+    trainer.tasks, trainer.seen, trainer.config.seed = dict.fromkeys("abcdef"), set("abcd"), 7
+    monkeypatch.setattr(rollouts, "draw_of", lambda _trainer, _step, part: list(part))
+    steps = [rollouts.draw(trainer, step)[0] for step in range(2, 6)]
+    assert set(steps[0]) == set("ef")
+    assert {*steps[1], *steps[2]} == set("abcd")
+    assert steps[3] == steps[0]
+
+
+def test_the_arm_without_feedback(tmp_path):
+    """Execution is its reward and its only gate, whatever RL's are."""
+    config = config_of(
+        tmp_path, {"gates": ["parses"], "verifiers": {"parses": 1.0}, "dropped_band": [0, 1], "steps": 9}
+    )
+    found = on_execution(config).rl
+    assert (found.reward, found.gates, found.verifiers, found.dropped_band) == ("execution", ("runs",), {}, None)
+    assert found.steps == 9

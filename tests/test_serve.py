@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -22,7 +23,7 @@ from kohai.judge.endpoint import EndpointJudge
 from kohai.models.base import load_base
 from kohai.models.generate import generate
 from kohai.records import Completion, Execution, Task
-from kohai.serve import application
+from kohai.serve import _token, application
 
 CRITERIA = (Criterion("does_task", "Does it do the task?", ("llm",)), Criterion("tidy", "Is it tidy?", ("llm",)))
 HELLO = [{"role": "user", "content": "Say hi."}]
@@ -40,8 +41,8 @@ def base():
     return load_base(ModelConfig(name="tiny-random", device="cpu", dtype="float32", threads=1))
 
 
-@pytest.fixture(scope="module")
-def url(base):
+@contextlib.contextmanager
+def serving(base):
     """A server's base URL."""
     config = uvicorn.Config(application(base, base.model, "tiny"), port=0, log_level="warning")
     server = uvicorn.Server(config)
@@ -52,6 +53,13 @@ def url(base):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def url(base):
+    """One for all tests."""
+    with serving(base) as found:
+        yield found
 
 
 def ask(url, **body):
@@ -83,6 +91,42 @@ def test_a_seed_gives_the_same_again(url):
     )
     assert len(first) == 3
     assert first == again != other
+
+
+def test_how_long_an_answer_may_be(base, monkeypatch):
+    """By either name of the setting; null is as if it were not there; without any what the context leaves, and a prompt
+    that leaves nothing is refused.
+    """
+    small = load_base(ModelConfig(name="tiny-random", device="cpu", dtype="float32", threads=1))
+    n_prompt = len(small.render_chat(HELLO))
+    monkeypatch.setattr(small.model.config, "max_position_embeddings", n_prompt + 5)
+    with serving(replace(small, stop_ids=())) as url:
+        for body, expected in (
+            ({"max_tokens": 2}, 2),
+            ({"max_completion_tokens": 3, "max_tokens": None, "temperature": None}, 3),
+            ({}, 5),
+        ):
+            assert ask(url, **body).json()["usage"]["completion_tokens"] == expected
+        told = ask(url, max_tokens=6).json()["error"]["message"]
+        assert told == f"{n_prompt} tokens to read and 6 to write exceed the context of {n_prompt + 5}"
+        monkeypatch.setattr(small.model.config, "max_position_embeddings", n_prompt)
+        assert "any to write exceed" in ask(url).json()["error"]["message"]
+
+
+def test_a_template_that_refuses_a_conversation(base, url, monkeypatch):
+    """Its own words, and status 400."""
+    template = "{{ raise_exception('no system role here') }}"
+    monkeypatch.setattr(base.tokenizer, "chat_template", template)
+    found = ask(url, max_tokens=1)
+    assert found.status_code == 400
+    assert "refuses these messages: no system role here" in found.json()["error"]["message"]
+
+
+def test_a_part_of_a_character_has_no_bytes(base):
+    """A token of one byte over 127 alone is no text."""
+    whole, part = (_token(base, base.encode(text)[0], -1.0) for text in ("a", "é"))
+    assert whole["bytes"] == [97]
+    assert part["bytes"] is None
 
 
 def test_without_a_seed_each_answer_is_another_draw(url):

@@ -275,6 +275,7 @@ def export(
     arm: Annotated[str, typer.Option("--arm", help="Whose weights: sft, rejection_sft, dpo, rl_execution.")] = "rlaif",
     merged: Annotated[bool, typer.Option("--merged", help="A model of its own, not an adapter.")] = False,
     gguf: Annotated[bool, typer.Option("--gguf", help="Merged, with model.gguf for llama.cpp.")] = False,
+    ungated: Annotated[bool, typer.Option("--ungated", help="Though the release gate is closed.")] = False,
 ) -> None:
     """Write a run's model with tokenizer, chat template and card, for transformers, vLLM, llama.cpp and others."""
     from pathlib import Path
@@ -282,7 +283,7 @@ def export(
     with stoppable(sys.argv):
         from kohai import export
 
-        print(export.export(Path(run), Path(to), arm, merged, gguf))
+        print(export.export(Path(run), Path(to), arm, merged, gguf, ungated))
 
 
 @app.command()

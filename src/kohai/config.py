@@ -352,7 +352,7 @@ class RewardModelConfig(_Section):
         "the less is what they disagree on worth.",
     )
     flipped: Share = Field(
-        0.0, description="For experiments: share of the preferences to learn from that are turned round."
+        0.0, description="For experiments: share of the preferences that the reward model learns from turned round."
     )
     length_bias: float = Field(
         0.0,

@@ -17,7 +17,8 @@ import yaml
 from kohai.config import Config, parse_config, read_yaml
 from kohai.errors import UserError
 from kohai.models import adapters, gguf
-from kohai.models.base import DEFAULT, load_base
+from kohai.models.base import DEFAULT, GGUF_SHA256, WHEEL, load_base
+from kohai.report import gather, markdown
 from kohai.stages.evaluate import ADAPTERS
 from kohai.workspace import Workspace, digest_path, writing
 
@@ -26,7 +27,9 @@ WITHOUT_FEEDBACK = ("sft", "rl_execution")
 ARMS = tuple(arm for arm, parts in ADAPTERS.items() if parts is not None)
 
 
-def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_gguf: bool = False) -> Path:
+def export(
+    run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_gguf: bool = False, ungated: bool = False
+) -> Path:
     """Writes the folder `to`, whole or not at all.
 
     Args:
@@ -35,10 +38,11 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
         arm: Whose weights, one of `ARMS`.
         merged: Fold the adapter into the base, in the base's precision here; else the adapter alone.
         as_gguf: Merged, and `model.gguf` beside it.
+        ungated: Though the release gate is closed; the card says so.
 
     Raises:
-        UserError: no such arm, its stage has not run, `to` is there, its adapter cannot be merged, or no GGUF file can
-            be written of such a model.
+        UserError: no such arm, its stage has not run, `to` is there, the release gate is closed, its adapter cannot be
+            merged, or no GGUF file can be written of such a model.
         DataError: the base or the adapter does not load.
     """
     if arm not in ARMS:
@@ -53,6 +57,9 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
     if config is None or workspace.manifest(stage) is None:
         missing = workspace.folder_of(stage)
         raise UserError(f"{run}: the stage {missing} has not run, so the arm {arm} has no weights")
+    closed = gate(config, workspace, arm)
+    if closed and not ungated:
+        raise UserError(f"{run}: the release gate is closed, {closed}; --ungated exports {arm} all the same")
     merged = merged or as_gguf
     base = load_base(config.model)
     head = gguf.prepare(base, f"{config.run.name}-{arm}") if as_gguf else None
@@ -79,6 +86,24 @@ def export(run: Path, to: Path, arm: str = "rlaif", merged: bool = False, as_ggu
         base.tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(card(config, workspace, arm, merged, as_gguf), encoding="utf-8")
     return to
+
+
+def gate(config: Config, workspace: Workspace, arm: str) -> str:
+    """Why the release gate is closed to the arm, or nothing: the reward that its RL followed pays for a hack of honest
+    programs, or it is not known whether it does.
+    """
+    if not _follows_reward_model(config, arm):
+        return ""
+    report = _report(workspace, "reward_model") or {}
+    if not report.get("hacks"):
+        return "no hack was tried on the reward model (reward_model.n_hacked is 0, or no sampled program ran)"
+    if paying := report["hacks_that_pay"]:
+        return f"the reward model pays for {', '.join(paying)}"
+    return ""
+
+
+def _follows_reward_model(config: Config, arm: str) -> bool:
+    return arm == "rlaif" and config.rl.reward != "execution"
 
 
 def card(config: Config, workspace: Workspace, arm: str, merged: bool, as_gguf: bool) -> str:
@@ -127,7 +152,7 @@ def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
     alarm = (_report(workspace, stage) or {}).get("alarm")
     if alarm:
         yield f"- In RL: {alarm}."
-    if arm in WITHOUT_FEEDBACK or (arm == "rlaif" and config.rl.reward == "execution"):
+    if arm in WITHOUT_FEEDBACK or (arm == "rlaif" and not _follows_reward_model(config, arm)):
         yield "- No judge's: it learned from references" + (", and in RL from what ran." if stage != "sft" else ".")
         return
     report = _report(workspace, "feedback")
@@ -137,19 +162,19 @@ def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
     judges, rubric = ", ".join(report["judges"]), config.feedback.rubric.name
     yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {report['rubric']}."
     yield f"- {report['completions']} completions judged, {report['unscored']} of them unscored."
-    hacks = (_report(workspace, "reward_model") or {}).get("hacks_that_pay")
-    if hacks is not None:
-        yield f"- Hacks of honest programs that the reward model pays for: {', '.join(hacks) or 'none of those tried'}."
+    if _follows_reward_model(config, arm):
+        closed = gate(config, workspace, arm)
+        is_open = "is open: the reward model pays for none of the hacks tried on honest programs"
+        yield f"- The release gate {f'is closed: {closed}' if closed else is_open}."
 
 
 def _numbers(workspace: Workspace, arm: str) -> Iterator[str]:
-    path = workspace.path("report", "report.md")
     weights = workspace.path(*(ADAPTERS[arm] or ()))
     evaluated = (workspace.manifest("evaluate") or {}).get("inputs", {}).get(str(weights.relative_to(workspace.root)))
-    if not path.exists() or evaluated != digest_path(weights):
+    if evaluated != digest_path(weights):
         yield "These weights were not evaluated."
         return
-    text = path.read_text(encoding="utf-8")
+    text = markdown.render(gather(workspace))
     yield text.partition("\n")[2].strip().replace("\n## ", "\n### ")
 
 
@@ -164,6 +189,10 @@ def _limits(config: Config) -> Iterator[str]:
 
 
 def _use(config: Config, merged: bool, as_gguf: bool) -> Iterator[str]:
+    if not merged and config.model.name == DEFAULT:
+        yield f"Its base is SmolLM2-135M-Instruct as the wheel `{WHEEL}` has it (SHA-256 of the file: {GGUF_SHA256}),"
+        yield "which Kohai unpacked into the folder below; `kohai export --merged` writes a model that needs no other."
+        yield ""
     yield "```python"
     yield "import transformers" if merged else "import peft, transformers"
     yield ""

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal
 
+import jinja2
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -33,6 +34,8 @@ from kohai.models.base import Base, load_base
 from kohai.models.generate import Sampled, generate
 
 ROLE = "served"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+MAX_TOKENS = 512  # where a request says none
 CLIENT_GONE = 499  # nobody reads it; it is nginx's number for a client that closed the connection
 STOPPING = 503
 GRACE_SECONDS = 1  # for requests under way when the server is stopped
@@ -52,8 +55,9 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     model: str = ""
     messages: Annotated[list[Message], Field(min_length=1)]
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1)] = 512
+    temperature: Annotated[float | None, Field(ge=0.0, le=2.0)] = None  # none: 1
+    max_tokens: Annotated[int | None, Field(ge=1)] = None  # none: MAX_TOKENS, or what the context leaves
+    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None  # its newer name
     seed: int | None = None  # none: another draw each time
     n: Annotated[int, Field(ge=1, le=16)] = 1
     logprobs: bool = False
@@ -82,6 +86,8 @@ def serve(model: ModelConfig, adapter: Path | None, host: str, port: int) -> Non
         url = f"http://{shown}:{listening.getsockname()[1]}/v1"
         listening.listen()  # who reads the line may call at once, and waits until the server takes the call
         progress.say(f"serving {name} at {url}")
+        if host not in LOOPBACK:
+            progress.say("it asks for no key: whoever reaches this address may use it")
         app = application(base, plain, name)
         server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
         server.run(sockets=[listening])
@@ -128,11 +134,17 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def complete(request: ChatRequest, connection: Request) -> Any:
-        ids = base.render_chat([message.model_dump() for message in request.messages])
-        if len(ids) + request.max_tokens > base.n_positions:
+        try:
+            ids = base.render_chat([message.model_dump() for message in request.messages])
+        except jinja2.TemplateError as error:
+            raise HTTPException(400, f"the model's chat template refuses these messages: {error}") from None
+        left = base.n_positions - len(ids)
+        wanted = request.max_completion_tokens or request.max_tokens
+        max_tokens = min(MAX_TOKENS, left) if wanted is None else wanted
+        if not 0 < max_tokens <= left:
+            to_write = f"{wanted} to write" if wanted else "any to write"
             raise HTTPException(
-                400,
-                f"{len(ids)} tokens to read and {request.max_tokens} to write exceed the context of {base.n_positions}",
+                400, f"{len(ids)} tokens to read and {to_write} exceed the context of {base.n_positions}"
             )
         try:
             async with one_at_a_time:
@@ -144,8 +156,8 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
                     plain,
                     [ids],
                     n=request.n,
-                    temperature=request.temperature,
-                    max_new_tokens=request.max_tokens,
+                    temperature=1.0 if request.temperature is None else request.temperature,
+                    max_new_tokens=max_tokens,
                     batch_tokens=1,
                     seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                     n_likeliest=request.top_logprobs if request.logprobs else 0,
@@ -185,7 +197,8 @@ def _choice(base: Base, index: int, sampled: Sampled, with_logprobs: bool) -> di
 
 def _token(base: Base, token: int, logprob: float) -> dict[str, Any]:
     text = str(base.tokenizer.decode([token]))
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+    is_whole = "\ufffd" not in text  # else it is a part of a character
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode()) if is_whole else None}
 
 
 def _usage(n_prompt: int, found: list[Sampled]) -> dict[str, int]:

@@ -72,11 +72,16 @@ def truth(criterion: Criterion, case: Case, reference: Execution) -> bool | None
     if criterion.id in EXECUTION_IDS:
         return case.execution.ran
     if criterion.id == EFFECT_ID:
-        if case.execution.ran is None or not reference.ran:
-            return None
-        return case.execution.ran and effect_of(case.execution) == effect_of(reference)
+        return same_effect(case.execution, reference)
     answers: Mapping[str, bool | None] = {"yes": True, "no": False}
     return next((answers.get(verdict.answer) for verdict in case.static if verdict.criterion == criterion.id), None)
+
+
+def same_effect(execution: Execution, reference: Execution) -> bool | None:
+    """Whether it ran and left what the reference left; None where either is not known."""
+    if execution.ran is None or not reference.ran:
+        return None
+    return execution.ran and effect_of(execution) == effect_of(reference)
 
 
 def effect_of(execution: Execution) -> tuple[str | None, str]:

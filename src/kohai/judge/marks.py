@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kohai.judge.exam import Item
-from kohai.judge.reliability import Reliability, fit, said
+from kohai.judge.reliability import UNREAD, Reliability, fit, said
 from kohai.metrics import (
     Interval,
     accuracy,
@@ -95,11 +95,16 @@ def recall_by_operator(
 def reliability(
     items: Sequence[Item], verdicts: Sequence[Verdict], truths: Sequence[bool | None]
 ) -> dict[str, Any] | None:
-    """What a judge's verdicts are worth; None where it scored programs of one truth only. Injections do not count."""
+    """What a judge's verdicts are worth; None where it scored programs of one truth only. Injections do not count, nor
+    does what it called wrong unread, because it did not run: that is execution's worth.
+    """
     scored = [
         (item.task.id, verdict, is_so)
         for item, verdict, is_so in zip(items, verdicts, truths, strict=True)
-        if verdict.answer != "unscored" and is_so is not None and item.kind != "injection"
+        if verdict.answer != "unscored"
+        and is_so is not None
+        and item.kind != "injection"
+        and verdict.evidence != UNREAD
     ]
     known = [is_so for _, _, is_so in scored]
     answers = [verdict.answer == "yes" for _, verdict, _ in scored]
@@ -107,7 +112,7 @@ def reliability(
     if balanced is None:
         return None
     slope, intercept = fit([said(verdict) for _, verdict, _ in scored], known)
-    is_off = balanced.low <= 0.5
+    is_off = balanced.low <= 0.5 or len({task for task, _, _ in scored}) < 2  # of one task no interval is known
     return asdict(Reliability(slope, intercept, balanced.value, balanced.low, balanced.high, balanced.n, is_off))
 
 

@@ -17,6 +17,7 @@ from kohai.records import Verdict
 
 OFF = "switched off"
 UNMEASURED = math.log(9.0)  # of a verdict without a probability, of a judge that was not examined: right 9 times of 10
+UNREAD = "it did not run to its end"  # evidence of a no by a judge that reads only what ran
 SUREST = math.log(99.0)  # no single verdict is worth more
 _RIDGE = 1e-3
 _STEPS = 50

@@ -1,18 +1,20 @@
 """Verifiers: static checks and execution as parts of a reward, each corrected for how often it errs.
 
-How often, the judged completions tell: a check that says no of a program that ran was wrong, and so was one that says
-yes where the program failed in the way that the check looks for. Where too few say, a check is taken at its word.
+How often, the judged completions tell: a check that says no of a program that ran was wrong, where running refutes it,
+and so was one that says yes where the program failed in the way that the check looks for. Where too few say, a check is
+taken at its word; so is one that a program can fail and run, as one that leaves a step out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kohai.config import Gate
 from kohai.records import Feedback, Verdict
+from kohai.verify import CALLS_NOTHING
 
-FAILS_BY = {  # the kinds of outcomes that prove a yes wrong
+FAILS_BY = {  # the kinds of outcomes that prove a yes wrong; a program that ran proves a no of these wrong
     "parses": ("syntax_error",),
     "names_bound": ("unbound_name",),
     "api_exists": ("unknown_import", "unknown_symbol", "unknown_attribute"),
@@ -24,11 +26,14 @@ NOTHING = 0.1  # a verifier that tells right from wrong by less has no part in a
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Its weight in the reward, and the chances of a yes where no is right and of a no where yes is."""
+    """Its weight in the reward, the chances of a yes where no is right and of a no where yes is, and the mean of its
+    corrected answers, which an unscored one counts as.
+    """
 
     weight: float
     false_yes: float = 0.0
     false_no: float = 0.0
+    usual: float = 0.5
 
     def corrected(self, is_yes: bool) -> float | None:
         """A number whose mean is 1 over what is right and 0 over what is wrong, whatever the errors; None where the
@@ -46,34 +51,35 @@ def verifiers(weights: Mapping[Gate, float], feedback: Sequence[Feedback]) -> di
 
 
 def verified(verdicts: Iterable[Verdict], by_criterion: Mapping[str, Verifier]) -> float:
-    """What a completion earns by its verdicts: the weighted mean of those that are scored, times the weights of all
-    that say something, so that one that is unscored neither earns nor costs.
+    """What a completion earns by its verdicts: the weighted sum of the verifiers that say something; an unscored
+    verdict counts as its verifier's usual one, so that it neither earns nor costs.
     """
-    earned = known = 0.0
-    for verdict in verdicts:
-        verifier = by_criterion.get(verdict.criterion)
-        value = (
-            None if verifier is None or verdict.answer == "unscored" else verifier.corrected(verdict.answer == "yes")
-        )
-        if verifier is not None and value is not None:
-            earned, known = earned + verifier.weight * value, known + verifier.weight
-    whole = sum(one.weight for one in by_criterion.values() if one.corrected(True) is not None)
-    return earned / known * whole if known else 0.0
+    answers = {verdict.criterion: verdict.answer for verdict in verdicts}
+    earned = 0.0
+    for criterion, verifier in by_criterion.items():
+        answer = answers.get(criterion, "unscored")
+        value = verifier.corrected(answer == "yes")
+        if value is not None:
+            earned += verifier.weight * (verifier.usual if answer == "unscored" else value)
+    return earned
 
 
 def _measured(criterion: str, weight: float, feedback: Sequence[Feedback]) -> Verifier:
-    said_of_right, said_of_wrong = [], []
+    said, said_of_right, said_of_wrong = [], [], []
     for item in feedback:
-        answer = next(
-            (v.answer for v in item.verdicts if v.criterion == criterion and v.answerer == "static"), "unscored"
-        )
-        if item.execution is None or answer == "unscored":
+        verdict = next((v for v in item.verdicts if v.criterion == criterion and v.answerer == "static"), None)
+        if verdict is None or verdict.answer == "unscored":
+            continue
+        said.append(verdict.answer == "yes")
+        if item.execution is None or criterion not in FAILS_BY or verdict.evidence.startswith(CALLS_NOTHING):
             continue
         if item.execution.ran:
-            said_of_right.append(answer)
-        elif item.execution.kind in FAILS_BY.get(criterion, ()):
-            said_of_wrong.append(answer)
-    return Verifier(weight, _share(said_of_wrong, "yes"), _share(said_of_right, "no"))
+            said_of_right.append(verdict.answer)
+        elif item.execution.kind in FAILS_BY[criterion]:
+            said_of_wrong.append(verdict.answer)
+    found = Verifier(weight, _share(said_of_wrong, "yes"), _share(said_of_right, "no"))
+    values = [value for is_yes in said if (value := found.corrected(is_yes)) is not None]
+    return replace(found, usual=sum(values) / len(values)) if values else found
 
 
 def _share(answers: Sequence[str], wrong: str) -> float:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kohai.code import extract_code
+from kohai.errors import UnscoredError
 from kohai.metrics import effect_match, executability, wilson
 from kohai.models import adapters
 from kohai.models.generate import generate
@@ -22,7 +23,11 @@ from kohai.sandbox.of_run import execute
 
 
 def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
-    """Greedy answers to the probe tasks, run and read by the reward model: executability, effect match and reward."""
+    """Greedy answers to the probe tasks, run and read by the reward model: executability, effect match and reward.
+
+    Raises:
+        UnscoredError: the environment kept more of them from running than `feedback.max_unscored` allows.
+    """
     tasks = [t for t in trainer.workspace.read_records(Task, "prepare/tasks/probe.jsonl") if t.id in trainer.prompts]
     if not tasks:
         return None
@@ -40,6 +45,12 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
     matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
+    if len(tasks) - ran.n > trainer.config.feedback.max_unscored * len(tasks):
+        raise UnscoredError(
+            f"rl: the environment kept {len(tasks) - ran.n} of {len(tasks)} answers to the probe set from running at "
+            f"step {step}, more than feedback.max_unscored = {trainer.config.feedback.max_unscored:g} allows; look at "
+            "`kohai doctor`, or set rl.probe_every to 0"
+        )
     rewards = trainer.reward_model.score(
         [
             Read(task.instruction, code, findings_of(trainer.checks.check(code, task)))
@@ -48,10 +59,12 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
     )
     line: dict[str, Any] = {
         "step": step,
-        "executability": {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n},
+        "unscored": len(tasks) - ran.n,
         "reward": sum(rewards) / len(rewards),
         "ran": [execution.ran for execution in executions],
     }
+    if ran.n:
+        line["executability"] = {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n}
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
     return line
@@ -88,8 +101,11 @@ def fallen(probes: Mapping[str, Any]) -> str:
 
 
 def out_of_bounds(numbers: Mapping[str, float], watched: Mapping[Any, tuple[float, float]], step: int) -> str:
-    """What to say where a watched number has left its bounds; empty where none has."""
+    """What to say where a watched number has left its bounds; empty where none has. Of completions that the sample
+    stage drew, length and reward tell nothing of the policy, and are not watched.
+    """
+    drawn_before = () if numbers.get("fresh", 1.0) else ("length", "reward")
     for name, (low, high) in watched.items():
-        if name in numbers and not low <= numbers[name] <= high:
+        if name in numbers and name not in drawn_before and not low <= numbers[name] <= high:
             return f"alarm: {name} is {numbers[name]:.4g} at step {step}, outside {low:g} to {high:g}"
     return ""

@@ -28,8 +28,8 @@ class Rollout:
     completions: token ids. logprobs: per token, under the policy that sampled, at temperature 1: what is optimised is
     the model's own distribution; a cooler one only chose which completions to look at.
     reference_logprobs: the same under the reference. scores: (n,) what each completion earns, with gae at its end.
-    is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), since an
-    estimate of KL(policy || reference) needs tokens that the policy drew.
+    is_from_reference: the reference itself sampled them; the KL is then estimated as KL(reference || policy), else as
+    KL(policy || reference), each token weighing p / p_old, since an earlier policy drew it.
     kept: advantages, returns and old values of the distinct completions, set when the row is first seen and kept for
     later epochs.
     """
@@ -116,8 +116,11 @@ def row_loss(
         other = kl_coef * masked_mean(kl_estimate(logprobs, reference), weight)
     policy, clipped = policy_loss(logprobs, old, _kept(rollouts, "advantages", mask), weight, settings.clip_range)
     with torch.no_grad():
-        sampled, compared = (reference, logprobs) if rollouts[0].is_from_reference else (old, reference)
-        kl = (kl_estimate(sampled, compared) * weight).sum()
+        if rollouts[0].is_from_reference:
+            divergence = kl_estimate(reference, logprobs)
+        else:
+            divergence = (logprobs - old).exp() * kl_estimate(logprobs, reference)
+        kl = (divergence * weight).sum()
     numbers = {
         "policy_loss": float(policy.detach()) * share,
         "value_loss" if settings.estimator == "gae" else "kl_loss": float(other.detach()) * share,

@@ -26,7 +26,7 @@ from kohai.catalog import Catalog
 from kohai.judge import Case, Criterion, mutants
 from kohai.judge.echo import without_echo
 from kohai.judge.mutants import OPERATORS
-from kohai.judge.reliability import fit, sigmoid
+from kohai.judge.reliability import UNREAD, fit, sigmoid
 from kohai.metrics import auc
 from kohai.models import adapters
 from kohai.models.base import Base
@@ -167,7 +167,7 @@ class Reviewer:
             reason = f"the reviewer does not tell references from their mutants (area under the curve {auc})"
             return Verdict(criterion.id, "unscored", self.name, reason)
         if score is None:
-            return Verdict(criterion.id, "no", self.name, "it did not run to its end", 0.0)
+            return Verdict(criterion.id, "no", self.name, UNREAD, 0.0)
         probability = self.calibration.probability(score)
         threshold = "none" if self.calibration.threshold is None else f"{self.calibration.threshold:.3f}"
         less = "" if self.contrast is None else ", less that of its best mutant,"

@@ -74,10 +74,11 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     """Trains the adapter `policy`; all that it writes is in the stage's folder.
 
     Returns:
-        Steps taken, the last step's numbers, the probe set before and after, and what the alarm said, if it rang.
+        Steps and updates taken, the last step's numbers, the probe set before and with the weights that are saved, and
+        what the alarm said, if it rang.
 
     Raises:
-        TrainingError: the loss is not a number.
+        TrainingError: a gradient is not a number, or there was nothing to learn from.
         UnscoredError: the environment kept more completions from running than `feedback.max_unscored` allows.
     """
     trainer = start(config, workspace)
@@ -92,6 +93,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     )
     control: dict[str, Any] = {
         "kl_coef": trainer.kl.coefficient, "completions": 0.0, "unscored": 0.0, "alarm": "", "best_step": 0,
+        "learned": 0,
     }  # fmt: skip
     best = [weight.detach().clone() for weight in weights]  # by the probe set
     probes: dict[str, Any] = {}
@@ -129,6 +131,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
             if rollouts:
                 numbers |= update(trainer, rollouts, weights, optimizer, step)
                 trainer.kl.update(numbers["kl"])
+                control["learned"] += 1
             control["kl_coef"] = trainer.kl.coefficient
             if not alarm and (alarm := out_of_bounds(numbers, settings.watched, step + 1)):
                 control["alarm"] = alarm
@@ -155,20 +158,29 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
                 checkpoint.save(step + 1, state)
             done = step + 1
             bar.advance(note=f"reward {numbers.get('reward', math.nan):+.2f}, KL {numbers.get('kl', math.nan):.2f}")
-    if alarm and settings.alarm == "roll_back":
+    if done and not control["learned"]:
+        raise TrainingError(
+            f"{stage}: of none of its {done} steps' tasks is there a completion that passes rl.gates, so nothing was "
+            "learned; look at the feedback stage's report for which gate stops them, or leave the arm out of "
+            "evaluate.arms"
+        )
+    is_rolled_back = bool(alarm) and settings.alarm == "roll_back"
+    if is_rolled_back:
         keep(best, weights)
     lines = [probes[key] for key in sorted(probes, key=int)]
+    of_saved = [line for line in lines if not is_rolled_back or line["step"] == control["best_step"]]
     if leads:
         adapters.save(trainer.model, "policy", workspace.path(stage, "policy"))
         workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
         checkpoint.remove()
     return {
         "steps": done,
+        "steps_learned_from": control["learned"],
         "completions": int(control["completions"]),
         "unscored": int(control["unscored"]),
         "last": numbers,
         "probe_first": lines[:1],
-        "probe_last": lines[-1:],
+        "probe_saved": of_saved[-1:],
     } | ({"alarm": alarm, "alarm_answer": settings.alarm, "best_step": control["best_step"]} if alarm else {})
 
 
@@ -252,7 +264,7 @@ def update(
             norm = torch.nn.utils.clip_grad_norm_(trained, settings.max_grad_norm)
             if not torch.isfinite(norm):
                 raise TrainingError(
-                    f"rl: the gradient is not a number at step {step + 1}; the last checkpoint is whole. "
+                    f"rl: the gradient is not a number at step {step + 1}; nothing of it was learned. "
                     "Lower rl.learning_rate and run again"
                 )
             for group in optimizer.param_groups:
@@ -327,6 +339,8 @@ def probe(trainer: Trainer, step: int, probes: dict[str, Any]) -> None:
     line = distributed.from_leader(lambda: look(trainer, step))
     if line is not None:
         probes[str(step)] = line
+        if step == 0 and len(line["ran"]) < 5 and distributed.leads():
+            progress.say("rl: with fewer than five probe tasks (tasks.n_probe) none are lost beyond chance: no alarm")
 
 
 @torch.no_grad()

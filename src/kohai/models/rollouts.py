@@ -91,7 +91,7 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
         known = [i for i, ok in enumerate(allowed) if ok is not None]
         passing = sorted((i for i in known if allowed[i]), key=lambda i: -scores[i])
-        if settings.dropped_band is not None and one.rewards is not None:
+        if settings.dropped_band is not None and one.rewards is not None and settings.reward == "reward_model":
             low, high = settings.dropped_band
             passing = [i for i in passing if not low <= one.rewards[i] <= high]
         kept = passing[: settings.n_learned]
@@ -136,9 +136,10 @@ def draw(trainer: Trainer, step: int) -> tuple[list[Drawn], dict[str, float]]:
     """
     settings = trainer.config.rl
     seen = trainer.seen if trainer.sampled else ()
-    unseen = [t for t in trainer.tasks if t not in seen]
-    pool = unseen or sorted(seen)
-    random.Random(trainer.config.seed).shuffle(pool)
+    parts = [t for t in trainer.tasks if t not in seen], [t for t in trainer.tasks if t in seen]
+    for part in parts:
+        random.Random(trainer.config.seed).shuffle(part)
+    pool = [*parts[0], *parts[1]]
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
     at = (step - n_reused) * settings.tasks_per_step
     chosen = [pool[(at + i) % len(pool)] for i in range(min(settings.tasks_per_step, len(pool)))]

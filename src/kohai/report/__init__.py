@@ -63,7 +63,7 @@ def _write(report: Mapping[str, Any], folder: Path) -> ReportPaths:
     texts |= {folder / "figures" / f"{metric}.svg": figure for metric, figure in page.figures(report).items()}
     for path, text in texts.items():
         with writing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # half a surrogate pair
     return paths
 
 

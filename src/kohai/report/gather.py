@@ -18,7 +18,7 @@ from kohai.errors import WorkspaceError
 from kohai.judge.panel import PANEL
 from kohai.records import Evaluation, Feedback, Task
 from kohai.report import cases, tables
-from kohai.workspace import ROUNDED, Workspace
+from kohai.workspace import ROUNDED, Workspace, digest_path
 
 STAGES = (
     "prepare",
@@ -98,12 +98,11 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         "versions": _versions(by_name),
         "reference": {split: found for of_run in reversed(facts) for split, found in of_run["reference"].items()},
         "stages": {},
+        "outdated": [f"{name}/{what}" for name, of_run in by_name.items() for what in of_run["outdated"]],
         "costs": {
             name: {key: of_run[key] for key in _COSTS if of_run[key] is not None} for name, of_run in by_name.items()
         },
-        "seconds": sum(of_run["seconds"] or 0.0 for of_run in facts),
-        "peak_memory_bytes": max((of_run["peak_memory_bytes"] or 0 for of_run in facts), default=None),
-        "peak_gpu_memory_bytes": max(filter(None, (of_run["peak_gpu_memory_bytes"] for of_run in facts)), default=None),
+        **{key: _total(by_name, key, sum if key == "seconds" else max) for key in _COSTS},
         "config": {name: of_run["config"] for name, of_run in by_name.items()},
     }
     paired = tables.pairs(by_arm, _RESAMPLES, 0, which, mark=" less ")
@@ -177,6 +176,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
         "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
         "costs": {stage: _cost(manifest) for stage, manifest in manifests.items()},
+        "outdated": _outdated(workspace, manifests.get("evaluate", {})),
         "seconds": _total(manifests, "seconds", sum),
         "peak_memory_bytes": _total(manifests, "peak_memory_bytes", max),
         "peak_gpu_memory_bytes": _total(manifests, "peak_gpu_memory_bytes", max),
@@ -187,6 +187,12 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
 def _each(commits: Iterable[str | None]) -> str | None:
     """Each of the commits once, in order."""
     return ", ".join(dict.fromkeys(part for commit in commits if commit for part in commit.split(", "))) or None
+
+
+def _outdated(workspace: Workspace, manifest: Mapping[str, Any]) -> list[str]:
+    """What the evaluation was of and is another since: weights, and whatever else of the run it read."""
+    inputs = {name: workspace.path(name) for name in manifest.get("inputs", {})}
+    return [name for name, path in inputs.items() if path.exists() and digest_path(path) != manifest["inputs"][name]]
 
 
 def _rounds(workspace: Workspace, config: Mapping[str, Any]) -> list[Workspace]:
@@ -283,7 +289,7 @@ def _cost(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _total(manifests: Mapping[str, Mapping[str, Any]], key: str, fold: Any) -> Any:
-    values = [manifest[key] for manifest in manifests.values() if key in manifest]
+    values = [manifest[key] for manifest in manifests.values() if manifest.get(key) is not None]
     return fold(values) if values else None
 
 

@@ -21,8 +21,8 @@ def render(report: Mapping[str, Any]) -> str:
             parts.append(table(*differences))
             parts += [text for text in [words.shown(report, split)] if text]
     facts = [f"seed {words.scalar(report['seed'])}", f"commit {words.scalar(report['commit'])}"]
-    facts += [report["machine"]["cpu"], f"{report['machine']['cores']} cores"]
     facts += [words.seconds(report["seconds"]), f"peak {words.size(report['peak_memory_bytes'])}"]
+    facts += [f"told on {report['machine']['cpu']}", f"{report['machine']['cores']} cores"]
     parts.append(f"Intervals of 95 %. {', '.join(facts)}.")
     return "\n\n".join(parts) + "\n"
 
@@ -35,9 +35,8 @@ def arms_table(report: Mapping[str, Any], split: str) -> tuple[list[str], list[l
         if split not in by_split:
             continue
         entry = by_split[split]
-        n = entry.get("executability", {}).get("n")
         cells = [words.interval(entry.get(metric)) for metric in METRICS]
-        rows.append([words.arm(arm), *cells, words.scalar(n), words.percent(entry.get("environment_share"))])
+        rows.append([words.arm(arm), *cells, _numbers(entry), words.percent(entry.get("environment_share"))])
     return head, rows
 
 
@@ -47,10 +46,17 @@ def differences_table(report: Mapping[str, Any], split: str) -> tuple[list[str],
     for pair, by_split in report["paired"].items():
         if split in by_split:
             entry = by_split[split]
-            n = max(found["n"] for found in entry.values())
-            rows.append([words.pair(pair), *(words.difference(entry.get(metric)) for metric in METRICS), str(n)])
+            cells = [words.difference(entry.get(metric)) for metric in METRICS]
+            rows.append([words.pair(pair), *cells, _numbers(entry)])
     head = ["difference", *(words.METRIC_LABELS[metric] for metric in METRICS), "n"]
     return (head, rows) if rows else None
+
+
+def _numbers(entry: Mapping[str, Any]) -> str:
+    """How many tasks the numbers are of; one by one where they are of different tasks."""
+    found = [entry[metric]["n"] if metric in entry else words.ABSENT for metric in METRICS]
+    known = dict.fromkeys(n for n in found if n != words.ABSENT)
+    return " / ".join(map(str, found if len(known) > 1 else known)) or words.ABSENT
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -17,12 +17,11 @@ from kohai.report.tables import LIKENESS, METRICS
 # Curve, key, title, in percent.
 CURVES = (
     ("sft", "loss", "SFT: loss", False),
-    ("rl", "reward", "RL: reward", False),
-    ("rl", "reward_model", "RL: reward model alone", False),
+    ("rl", "reward", "RL: reward of what was drawn", False),
     ("rl", "kl", "RL: KL to the reference, per completion", False),
-    ("rl", "length", "RL: tokens per completion", False),
+    ("rl", "length", "RL: tokens per completion drawn", False),
     ("rl", "entropy", "RL: entropy", False),
-    ("rl", "gated_share", "RL: share stopped by the gates", True),
+    ("rl", "gated_share", "RL: share of what was drawn that the gates stop", True),
     ("rl", "unscored", "RL: completions that the environment kept from running", False),
     ("probe", "executability", "Probe set: executability", True),
     ("probe", "effect_match", "Probe set: effect match", True),
@@ -30,7 +29,8 @@ CURVES = (
     ("reward_model", "loss", "Reward model: loss", False),
     ("rejection_sft", "loss", "Rejection SFT: loss", False),
     ("dpo", "loss", "DPO: loss", False),
-    ("rl_execution", "gated_share", "RL on execution: share that did not run", True),
+    ("rl", "server_gap", "RL: the server's log-probabilities, mean distance from the policy's", False),
+    ("rl_execution", "gated_share", "RL on execution: share that did not run or did not end", True),
     ("reviewer", "loss", "Reviewer: loss", False),
 )
 

@@ -175,7 +175,12 @@ def marks(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def headline(report: Mapping[str, Any]) -> str:
-    """Does the code run? The one sentence that the page opens with."""
+    """Does the code run? The sentence that the page opens with; and one more where that is of what was there before."""
+    old = report["outdated"]
+    return _headline(report) + (f" EVALUATED BEFORE {', '.join(old)} changed: run `kohai evaluate`." if old else "")
+
+
+def _headline(report: Mapping[str, Any]) -> str:
     arms = report["arms"]
     for after in ("rlaif", "rejection_sft", "dpo", "rl_execution", "best_of_n", "sft", "base"):
         for name in arms.get(after, {}):

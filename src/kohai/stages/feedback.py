@@ -20,7 +20,15 @@ from kohai.judge.panel import PANEL, counting
 from kohai.judge.people import PERSON, against_people
 from kohai.judge.reliability import OFF
 from kohai.ledger import Ledger
-from kohai.models.judging import RELIABILITY, answers_depend_on, keep_reviews, panel_of_run, voice
+from kohai.models.judging import (
+    CALIBRATION,
+    RELIABILITY,
+    REVIEWER,
+    answers_depend_on,
+    keep_reviews,
+    panel_of_run,
+    voice,
+)
 from kohai.records import Completion, Feedback, Label, Task, Verdict, read_lines
 from kohai.sandbox import of_run
 from kohai.sandbox.of_run import execute
@@ -31,10 +39,11 @@ from kohai.workspace import Workspace
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[Path]]:
     """Settings and inputs of this stage."""
     outcomes, fixtures = of_run.depends(config, workspace)
+    dear = [config.feedback.escalate_to] if config.feedback.escalate_to is not None else []
     settings = {
         "feedback": answers_depend_on(config),
         "panel": {
-            "weights": {member: voice(config, member) for member in config.feedback.judges},
+            "weights": {member: voice(config, member) for member in (*config.feedback.judges, *dear)},
             "switch_off": config.feedback.bench.switch_off,
         }
         | config.feedback.model_dump(mode="json", include={"pooling", "soft", "max_unscored"}),
@@ -50,6 +59,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         workspace.path("sample", "completions.jsonl"),
         workspace.path(RELIABILITY),
     ]
+    if "reviewer" in config.feedback.judges:
+        inputs += [workspace.path(CALIBRATION), workspace.path(REVIEWER)]
     if config.feedback.labels is not None:
         inputs.append(config.feedback.labels)
     return settings, inputs

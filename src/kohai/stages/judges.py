@@ -18,7 +18,7 @@ from kohai.catalog import Catalog
 from kohai.config import Config
 from kohai.errors import DataError
 from kohai.judge import Case, Criterion, load_rubric, mutants
-from kohai.judge.exam import EFFECT_ID, Item, effect_of, exam, truth
+from kohai.judge.exam import Item, effect_of, exam, same_effect, truth
 from kohai.judge.marks import marks, reliability
 from kohai.judge.panel import Answerer
 from kohai.models import adapters
@@ -172,6 +172,7 @@ def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
     items = exam(tasks, checks.catalog, [c.id for c in criteria], config.feedback.bench, random.Random(config.seed))
     executions = execute(config, workspace, [(item.code, item.task) for item in items]) if items else []
     cases, truths = [], []
+    are_right: list[bool | None] = []  # whatever the rubric asks: the reward model learns from those that are wrong
     reference = 0
     for place, (item, execution) in enumerate(zip(items, executions, strict=True)):
         reference = place if item.kind == "reference" else reference
@@ -179,12 +180,13 @@ def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
         static = checks.check(item.code, item.task)
         cases.append(Case(item.task, completion, checks.docs[item.task.id], execution, static))
         truths.append({c.id: truth(c, cases[-1], executions[reference]) for c in criteria})
+        are_right.append(same_effect(execution, executions[reference]))
     known = [c for c in criteria if {t[c.id] for t in truths} >= {True, False}]
     workspace.write_records(
         EXAM,
         [
-            Examined(i.task.id, i.task.instruction, i.code, i.kind, i.operator, t.get(EFFECT_ID))
-            for i, t in zip(items, truths, strict=True)
+            Examined(i.task.id, i.task.instruction, i.code, i.kind, i.operator, is_right)
+            for i, is_right in zip(items, are_right, strict=True)
         ],
     )
     found: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from kohai.judge.hacks import hacks
 from kohai.judge.panel import counting
 from kohai.judge.preferences import data_sheet
 from kohai.judge.rubric import Rubric
-from kohai.metrics import auc, bootstrap_mean, log_loss, spearman, temperature, wilson
+from kohai.metrics import auc, bootstrap_mean, clustered_rate, log_loss, spearman, temperature
 from kohai.models import adapters
 from kohai.models.base import load_base
 from kohai.models.judging import EXAM, REVIEWER
@@ -152,10 +152,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         adapters.save(model, role, workspace.path("reward_model", folder_of(name)))
     save_head(head, workspace.path("reward_model", HEAD))
     workspace.write_json("reward_model/scores.json", scores)
-    for name in names:
-        checkpoint_of(workspace, name).remove()
     sheet = data_sheet(rubric, chosen, judged, by_index)
-    return {
+    report = {
         "preferences": sheet
         | {
             "unscored": paired.n_unscored,
@@ -176,6 +174,9 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "weights": {name: rounded(weights) for name, weights in zip(CRITERIA, head.weights.T, strict=True)},
         **rewards_of_hacks(config, reward_model, tasks, by_index, feedback, checks),
     } | correlations(rubric, feedback, scores, held_out)
+    for name in names:
+        checkpoint_of(workspace, name).remove()
+    return report
 
 
 def scores_of(
@@ -332,18 +333,18 @@ def split_tasks(tasks: Sequence[str], share: float, seed: int) -> tuple[list[str
     """Tasks to learn from and tasks held out."""
     shuffled = list(tasks)
     random.Random(seed).shuffle(shuffled)
-    n_held = round(share * len(shuffled))
+    n_held = min(round(share * len(shuffled)), len(shuffled) - 1) if shuffled else 0
     return shuffled[n_held:], shuffled[:n_held]
 
 
 def pair_accuracy(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]]) -> dict[str, Any] | None:
-    """Share of the preferences that the rewards order rightly. `n` pairs of how many tasks: a task's are alike, so the
-    interval, which takes them for independent, is narrow.
+    """Share of the preferences that the rewards order rightly, of `n` pairs of so many tasks; the interval knows that a
+    task's pairs hang together.
     """
     right = [scores[p.task_id][p.chosen] > scores[p.task_id][p.rejected] for p in pairs]
     if not right:
         return None
-    interval = wilson(sum(right), len(right))
+    interval = clustered_rate(right, [p.task_id for p in pairs])
     return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n} | {
         "tasks": len({p.task_id for p in pairs})
     }

@@ -27,6 +27,7 @@ from kohai.verify.steps import dropped_steps
 __all__ = ["CRITERIA", "check"]
 
 CRITERIA = ("parses", "names_bound", "api_exists", "arguments_bind", "values_allowed", "grounded", "covers", "prints")
+CALLS_NOTHING = "calls nothing"  # how the evidence of a program that uses no api begins
 _SHOWN = 3  # problems per evidence
 Answers = Mapping[str, Callable[[], tuple[Answer, str]]]
 
@@ -72,14 +73,14 @@ def _documented(code: str, catalog: Catalog) -> tuple[Answer, str]:
     found = catalog.documented.hallucinated(code) if catalog.documented is not None else None
     if found is None:
         return "unscored", "its calls cannot be read"
-    return ("no", "calls nothing that the docs name") if found else ("yes", "")
+    return ("no", f"{CALLS_NOTHING} that the docs name") if found else ("yes", "")
 
 
 def _existence(reading: Reading) -> tuple[Answer, str]:
     if reading.missing:
         return _of_problems(reading.missing)
     if not reading.touches_package:
-        return "no", "calls nothing of the package"
+        return "no", f"{CALLS_NOTHING} of the package"
     return "yes", ""
 
 
