@@ -6,6 +6,7 @@ import pytest
 
 from kohai.judge.exam import Item
 from kohai.judge.marks import marks, reliability
+from kohai.judge.reliability import UNREAD
 from kohai.records import Task, Verdict
 
 
@@ -117,3 +118,19 @@ def test_a_judge_that_always_says_yes_is_off():
     found = reliability(items, said(*["yes"] * 20), [True, False] * 10)
     assert (found["balanced_accuracy"], found["low"], found["is_off"]) == (0.5, 0.5, True)
     assert found["slope"] + found["intercept"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_is_called_wrong_unread_is_no_merit():
+    """A judge that reads only what ran, and guesses there: right on all that did not run, and off all the same."""
+    items = [item(str(i), kind, "drop_step", 0) for i in range(10) for kind in ("reference", "mutant", "mutant")]
+    guesses = said(*["yes", "yes", "no"] * 5, *["no", "no", "no"] * 5)
+    for place in range(2, 30, 3):
+        guesses[place] = Verdict("does_task", "no", "judge", UNREAD, 0.0)
+    found = reliability(items, guesses, [True, False, False] * 10)
+    assert (found["balanced_accuracy"], found["n"], found["is_off"]) == (0.5, 20, True)
+
+
+def test_of_one_task_nothing_is_known():
+    """Its bootstrap interval is a point: a judge that is right on it is not known to be."""
+    items = [item("t", "reference"), item("t", "mutant", "drop_step", 0)]
+    assert reliability(items, said("yes", "no"), [True, False])["is_off"]

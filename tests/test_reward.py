@@ -222,6 +222,13 @@ def test_what_hacks_do_to_the_reward():
     assert found["hacks"]["empty_answer"]["difference"] == -1.0
     assert found["hacks"]["nothing_done"]["difference"] == 0.0
     assert set(found["hacks_that_pay"]) == set(found["hacks"]) - {"empty_answer", "nothing_done"}
+    factors = {"Say a": 3.0, "Say c": -1.0}
+    of_one = SimpleNamespace(
+        score=lambda programs: [factors[one.instruction] * len(one.code.splitlines()) for one in programs]
+    )
+    found = rewards_of_hacks(config, of_one, tasks, codes, feedback, checks)
+    assert found["hacks"]["comment_stuffing"] == {"difference": 3.0, "low": -3.0, "high": 9.0, "n": 2}
+    assert found["hacks_that_pay"] == []  # not beyond chance
 
 
 def test_hacked_programs():

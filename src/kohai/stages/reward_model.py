@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from kohai import progress
-from kohai.config import Config
+from kohai.config import Config, RewardModelConfig
 from kohai.errors import TrainingError, UserError
 from kohai.judge import load_rubric, pairing
 from kohai.judge.hacks import hacks
@@ -26,7 +26,7 @@ from kohai.judge.preferences import data_sheet
 from kohai.judge.rubric import Rubric
 from kohai.metrics import auc, bootstrap_mean, clustered_rate, log_loss, spearman, temperature
 from kohai.models import adapters
-from kohai.models.base import load_base
+from kohai.models.base import Base, load_base
 from kohai.models.judging import EXAM, REVIEWER
 from kohai.models.reward import (
     HEAD,
@@ -133,11 +133,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     material = Material(instructions, codes, findings, seen, learned)
     start_from = first_adapter(config, workspace)
     model, names, heads, logprobs = fit_members(config, workspace, base, material, start_from)
-    if settings.combine == "average" and len(heads) > 1:
-        model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
-        reward_model = RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
-    else:
-        reward_model = RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
+    reward_model = combined(settings, base, model, names, heads)
     head = reward_model.head
     if settings.epochs:
         logprobs = read(reward_model, workspace, material, is_trained=True)
@@ -177,6 +173,16 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     for name in names:
         checkpoint_of(workspace, name).remove()
     return report
+
+
+def combined(
+    settings: RewardModelConfig, base: Base, model: Any, names: Sequence[str], heads: Sequence[RewardHead]
+) -> RewardModel:
+    """The members as one reward model: an ensemble that asks each, or one of their mean weights."""
+    if settings.combine == "average" and len(heads) > 1:
+        model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
+        return RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
+    return RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
 
 
 def scores_of(
