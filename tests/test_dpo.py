@@ -7,14 +7,16 @@ import pytest
 import torch
 from tiny_models import plain_logprobs, tiny_base
 
-from kohai.config import LoraConfig, TuningConfig
+from kohai.config import LoraConfig, TuningConfig, parse_config
 from kohai.errors import TrainingError
 from kohai.models import adapters
 from kohai.models.losses import direct_preference
 from kohai.models.packing import pack
 from kohai.models.tracking import Tracker
 from kohai.models.tuning import Row, tune
+from kohai.records import Preference, Prompt
 from kohai.stages import dpo
+from kohai.workspace import Workspace
 
 ROWS = [Row([40, 41], [[50, 51, 2], [60, 2]], [-9.0, -8.0, 1.0]), Row([42], [[70, 2], [71, 72, 2]], [-7.0, -9.0, 0.8])]
 
@@ -57,6 +59,27 @@ def test_it_learns(tmp_path):
     with adapters.merged(model, "dpo") as plain:
         after = [a - b for a, b in (sums(base, plain, row) for row in rows)]
     assert all(new > old + 1 for new, old in zip(after, margins, strict=True))
+
+
+def test_what_it_learns_from(monkeypatch, tmp_path):
+    """The sampled pairs: the chosen completion first, with what the SFT model gave either; no pair of the bench's."""
+    workspace = Workspace(tmp_path)
+    tokens = [
+        {"task_id": "t", "index": place, "ids": [50 + place, 2], "logprobs": [-1.0 - place, -0.5]} for place in range(3)
+    ]
+    workspace.write_json("sample/tokens.json", tokens)
+    workspace.write_records("prepare/prompts/practice.jsonl", [Prompt("t", "practice", "Say hi", ())])
+    pairs = [Preference("t", 2, 0, 0.4, label=0.9), Preference("t", 0, 1, 0.0, source="mutant")]
+    workspace.write_records("reward_model/preferences.jsonl", pairs)
+    given = []
+    monkeypatch.setattr(dpo, "load_base", lambda _settings: tiny_base())
+    monkeypatch.setattr(dpo, "tune", lambda _base, rows, *_, **settings: given.append((rows, settings)) or {})
+    config = parse_config({"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}})
+    dpo.run(config, workspace)
+    [([row], settings)] = given
+    assert row == Row(tiny_base().render("Say hi"), [[52, 2], [50, 2]], [-3.5, -1.5, 0.9])
+    assert settings["start"] == workspace.path("sft", "adapter")
+    assert settings["loss"].args == (config.dpo.beta,)
 
 
 def test_a_loss_that_is_no_number_stops_it(tmp_path):

@@ -1,7 +1,15 @@
 """Which completions rejection sampling learns from."""
 
-from kohai.records import Execution, Feedback, Verdict
+from types import SimpleNamespace
+
+from tiny_models import tiny_base
+
+from kohai.config import parse_config
+from kohai.models.tuning import answer_ids
+from kohai.records import Completion, Execution, Feedback, Prompt, Task, Verdict
+from kohai.stages import rejection_sft
 from kohai.stages.rejection_sft import best_completions, passing
+from kohai.workspace import Workspace
 
 OK = Execution("ok", "none")
 FAILED = Execution("wrong_type", "program")
@@ -46,3 +54,32 @@ def test_what_a_gate_stops():
 def test_equal_scores():
     """The first one."""
     assert chosen(Feedback("t", 0, 0.2, (), OK), Feedback("t", 1, 0.2, (), OK)) == {"t": 0}
+
+
+def test_what_it_learns_from(monkeypatch, tmp_path):
+    """The best completion of each task that passes, and the demo references; a task without one is counted."""
+    workspace = Workspace(tmp_path)
+    workspace.write_records("prepare/prompts/demo.jsonl", [Prompt("d", "demo", "Show", ())])
+    workspace.write_records(
+        "prepare/prompts/practice.jsonl",
+        [Prompt(t, "practice", text, ()) for t, text in (("t", "Say hi"), ("u", "Say ho"))],
+    )
+    workspace.write_records("prepare/tasks/demo.jsonl", [Task("d", "Show", reference="show()")])
+    workspace.write_records("prepare/tasks/practice.jsonl", [Task("t", "Say hi"), Task("u", "Say ho")])
+    completions = [Completion("t", place, "", f"hi({place})") for place in range(3)] + [Completion("u", 0, "", "ho()")]
+    workspace.write_records("sample/completions.jsonl", completions)
+    feedback = [Feedback("t", 0, 0.9, (), FAILED), Feedback("t", 1, 0.3, (), OK), Feedback("t", 2, 0.5, (), OK)]
+    workspace.write_records("feedback/feedback.jsonl", [*feedback, Feedback("u", 0, 0.8, (), FAILED)])
+    base, given = tiny_base(), []
+    monkeypatch.setattr(rejection_sft, "load_base", lambda _settings: base)
+    monkeypatch.setattr(
+        rejection_sft, "tune", lambda _base, pairs, *_, **settings: given.append((pairs, settings)) or {}
+    )
+    monkeypatch.setattr(rejection_sft.RunChecks, "of", lambda _run: SimpleNamespace(check=lambda *_: []))
+    config = parse_config({"run": str(tmp_path), "package": {"path": "p"}, "tasks": {"folder": "t"}})
+    report = rejection_sft.run(config, workspace)
+    [(pairs, settings)] = given
+    wanted = {"Say hi": "hi(2)", "Show": "show()"}
+    assert pairs == [(base.render(prompt), answer_ids(base, code)) for prompt, code in wanted.items()]
+    assert settings["start"] == workspace.path("sft", "adapter")
+    assert (report["tasks"], report["tasks_left_out"]) == (1, 1)

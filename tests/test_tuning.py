@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny_models import tiny_base
+from tiny_models import plain_logprobs, tiny_base
 
 from kohai.config import LoraConfig, TuningConfig
 from kohai.models import adapters
@@ -55,6 +55,24 @@ def test_one_update_learns(tmp_path):
     weights, [line] = tuned(tmp_path, 2)
     assert line["learning_rate"] == pytest.approx(1e-2)
     assert any(weight.abs().max() > 0 for weight in weights[1::2])  # B, which starts at zero
+
+
+def test_its_loss_is_the_answers_likelihood(tmp_path):
+    """The first update's, before anything is learned: the mean over all answer tokens of a batch, whatever its answers'
+    lengths; and it falls.
+    """
+    pairs = [([40, 41], [50, 2]), ([42], [60, 61, 62, 63, 2])]
+    base = tiny_base()
+    expected = -torch.cat([plain_logprobs(base, prompt, answer) for prompt, answer in pairs]).mean()
+    with Tracker(tmp_path, "sft", ()) as tracker:
+        tune(
+            base, pairs, tmp_path / "adapter", name="sft", seed=0, tracker=tracker, start=LoraConfig(r=2),
+            settings=TuningConfig(epochs=12, learning_rate=1e-2, batch_size=2),
+        )  # fmt: skip
+    lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert losses[0] == pytest.approx(float(expected), abs=1e-3)
+    assert losses[-1] < losses[0] - 0.5
 
 
 def test_stopped_and_gone_on(tmp_path):
