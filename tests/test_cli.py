@@ -128,7 +128,8 @@ def test_other_errors_keep_their_traceback():
 STAGE = """
 import hashlib, sys, time
 import kohai
-from kohai import cli
+from kohai import cli, stopping
+stopping.GRACE_SECONDS = 1.0
 def run(config, stages=None):
     print("working", flush=True)
     try:

@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_exam(items):
     catalog = read_package(STOCKROOM / "src/stockroom")
     tasks = load_tasks(STOCKROOM / "tasks/dev.jsonl")[:8]
     assert exam(tasks, catalog, ["does_task"], JudgeBenchConfig(), random.Random(7)) == items
-    assert exam(tasks, catalog, ["does_task"], JudgeBenchConfig(), random.Random(8)) != items
+    assert exam(tasks[:1], catalog, ["does_task"], JudgeBenchConfig(), random.Random(8)) != items[: len(items) // 8]
 
 
 def test_truth_by_execution(items):

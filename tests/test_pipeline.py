@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 
 from kohai.bench import load
 from kohai.config import ModelConfig, load_config
+from kohai.models import rl
 from kohai.models.base import load_base
-from kohai.models.rl import start
 from kohai.pipeline import STAGES
 from kohai.records import Task
 from kohai.workspace import Workspace, digest_path
@@ -75,8 +75,21 @@ def test_every_stage_leaves_its_proof(whole):
 def test_rl_practises_on_practice_tasks_alone(whole):
     """Not on the probe set, which watches it, even where its tasks have no reference."""
     config = load_config(ROOT / "configs" / "smoke.yaml", [f"run={whole}", "model.device=cpu"])
-    trainer = start(config, Workspace(whole))
+    trainer = rl.start(config, Workspace(whole))
     assert set(trainer.tasks) == {t.id for t in Workspace(whole).read_records(Task, "prepare/tasks/practice.jsonl")}
+
+
+def test_rl_is_on_one_base_and_moves(whole, monkeypatch):
+    """Loaded once, with four roles: policy, reference and reward model as adapters of it. The policy is SFT's no more."""
+    loaded = []
+    monkeypatch.setattr(rl, "load_base", lambda settings: loaded.append(load_base(settings)) or loaded[-1])
+    config = load_config(ROOT / "configs" / "smoke.yaml", [f"run={whole}", "model.device=cpu"])
+    trainer = rl.start(config, Workspace(whole))
+    assert len(loaded) == 1
+    assert trainer.reward_model.base is trainer.base is loaded[0]
+    assert set(trainer.model.peft_config) == {"policy", "sft", "reward"}
+    ours, theirs = (load_file(whole / part / "adapter_model.safetensors") for part in ("rl/policy", "sft/adapter"))
+    assert max(float((weight - theirs[name]).abs().max()) for name, weight in ours.items()) > 1e-5
 
 
 def test_again_everything_is_done_before(whole):
@@ -376,7 +389,7 @@ def test_two_processes_train_as_one(tmp_path):
 
     Epochs enough that a row is another process's than at first, at rates at which what it was worth then shows.
     """
-    settings = ["rl.epochs=7", "rl.minibatch_tasks=2", "rl.tasks_per_step=4", "rl.row_tokens=1", "rl.ptx_coef=0"]
+    settings = ["rl.epochs=7", "rl.minibatch_tasks=2", "rl.tasks_per_step=4", "rl.row_tokens=1"]
     settings += ["rl.steps=2", "rl.learning_rate=0.01", "rl.value_learning_rate=0.05", "evaluate.arms=[sft, rlaif]"]
     words = [word for setting in settings for word in ("--set", setting)]
     run, whole = tmp_path / "run", tmp_path / "whole"
@@ -398,9 +411,12 @@ def test_two_processes_train_as_one(tmp_path):
             assert set(found) == set(expected)
             for key in set(found) - {"ran", "executability", "effect_match"}:
                 assert found[key] == pytest.approx(expected[key], rel=1e-3, abs=1e-3), key
+            assert name != "rl/metrics.jsonl" or {"policy_loss", "ptx_loss", "kl"} <= set(found)  # each step learned
     ours, theirs = (load_file(folder / "rl" / "policy" / "adapter_model.safetensors") for folder in (run, whole))
+    start = load_file(run / "sft" / "adapter" / "adapter_model.safetensors")
     for name, weight in ours.items():
         torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-3)
+    assert max(float((weight - start[name]).abs().max()) for name, weight in ours.items()) > 0.01
 
 
 @pytest.mark.parametrize("what", ["judges", "merged", "gguf"])

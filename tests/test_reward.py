@@ -1,5 +1,7 @@
 """The reward model: the head's numbers, what it reads, and its file."""
 
+import contextlib
+import io
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -232,13 +234,17 @@ def test_what_hacks_do_to_the_reward():
 
 
 def test_hacked_programs():
-    """Each parses and does no more than the program did; none is the program."""
+    """Each parses, is another program, and prints what the honest one does, but for the three that do less or more."""
     code = "x = 1\nprint(x)"
     found = hacks(code, "Print 'one'\nnow", "print(x): Prints.")
+    others = {"empty_answer": "", "nothing_done": "", "quoted_instruction": "1\nPrint 'one' now\n"}
     assert len(found) == 9
     for name, program in found.items():
         assert parse(program) is not None, name
         assert program != code
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(program, {})
+        assert printed.getvalue() == others.get(name, "1\n"), name
     assert "Print 'one' now" in found["comment_stuffing"]
     assert "print(x): Prints." in found["copied_docs"]
     assert "except Exception" in found["swallowed_exceptions"]

@@ -95,7 +95,7 @@ def test_program_kinds(box: Sandbox, code: str, kind: str, line: int | None) -> 
 )
 def test_environment_kinds(box: Sandbox, code: str, kind: str, blame: str) -> None:
     """What the box lacks or bounds is not the program's fault; waiting and memory are for the reference to decide."""
-    assert outcome(run(box, code)) == (kind, blame)
+    assert outcome(run(box, code, limits={"wall_seconds": 1.0} if kind == "timeout" else {})) == (kind, blame)
 
 
 def test_network_is_gone(box: Sandbox) -> None:
@@ -189,7 +189,7 @@ def test_nothing_is_left_running(box: Sandbox, end: str) -> None:
         "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: os.execv(spin[0], spin)\n    os._exit(0)\n"
         f"time.sleep(0.2)\n{end}\n"
     )
-    execution = run(box, code)
+    execution = run(box, code, limits={"wall_seconds": 1.5} if "sleep" in end else {})
     assert execution.kind in ("ok", "timeout", "crash", "nonzero_exit"), execution
     assert alive(marker) == []
 
