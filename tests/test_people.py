@@ -47,5 +47,21 @@ def test_a_note_of_several_lines(tmp_path):
     """A label's note may hold what Unicode counts as the end of a line, raw as our own files write it."""
     label = Label("t1", 0, "does_task", "no", "first\u2028second\x85third")
     (tmp_path / "labels.jsonl").write_text(f"{to_json(label)}\n", encoding="utf-8")
-    [verdict] = labels_of(tmp_path / "labels.jsonl")["t1", 0]
-    assert verdict.evidence == label.note
+    labels, n_elsewhere = labels_of(tmp_path / "labels.jsonl", {("t1", 0): "pass"})
+    assert [verdict.evidence for verdict in labels["t1", 0]] == [label.note]
+    assert n_elsewhere == 0
+
+
+def test_labels_of_another_run(tmp_path):
+    """A label that names its program is of that alone; those of programs that are not here are counted."""
+    labels = [
+        Label("t", 0, "does_task", "yes", code="print(1)"),
+        Label("t", 1, "does_task", "no", code="print(1)"),  # here it is another one
+        Label("t", 2, "does_task", "no"),
+        Label("u", 0, "does_task", "no"),
+    ]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("".join(f"{to_json(label)}\n" for label in labels), encoding="utf-8")
+    found, n_elsewhere = labels_of(path, {("t", 0): "print(1)", ("t", 1): "print(2)", ("t", 2): "print(3)"})
+    assert {place: verdicts[0].answer for place, verdicts in found.items()} == {("t", 0): "yes", ("t", 2): "no"}
+    assert n_elsewhere == 2

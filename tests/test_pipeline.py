@@ -80,7 +80,7 @@ def test_rl_practises_on_practice_tasks_alone(whole):
 
 
 def test_rl_is_on_one_base_and_moves(whole, monkeypatch):
-    """Loaded once, with four roles: policy, reference and reward model as adapters of it. The policy is SFT's no more."""
+    """Loaded once, with four roles: policy, reference and reward model as adapters of it. The policy has left SFT."""
     loaded = []
     monkeypatch.setattr(rl, "load_base", lambda settings: loaded.append(load_base(settings)) or loaded[-1])
     config = load_config(ROOT / "configs" / "smoke.yaml", [f"run={whole}", "model.device=cpu"])

@@ -129,7 +129,7 @@ def check_files(config: Config) -> None:
     from kohai.stages import feedback
 
     load_rubric(config.feedback.rubric)
-    feedback.labels_of(config.feedback.labels)
+    feedback.labels_of(config.feedback.labels, {})
     for path in config.evaluate.answers.values():
         read_answers(path, sys.maxsize)
 

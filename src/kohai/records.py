@@ -151,13 +151,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A person's answer to one criterion about one completion."""
+    """A person's answer to one criterion about one completion; with `code`, about that program alone: another run's
+    completion of that task and index is another one.
+    """
 
     task_id: str
     index: int
     criterion: str
     answer: Answer
     note: str = ""
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

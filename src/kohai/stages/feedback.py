@@ -7,7 +7,7 @@ answered, is unscored: counted, and past `feedback.max_unscored` the stage stops
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,9 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         UnscoredError: more questions have no answer than `feedback.max_unscored` allows.
     """
     rubric = load_rubric(config.feedback.rubric)
-    labels = labels_of(config.feedback.labels)
     cases = executed_cases(config, workspace)
+    codes = {(case.task.id, case.completion.index): case.completion.code for case in cases}
+    labels, n_elsewhere = labels_of(config.feedback.labels, codes)
     with (
         panel_of_run(config, workspace) as panel,
         progress.bar("feedback", len(cases), unit="completions") as bar,
@@ -104,7 +105,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "judges": [answerer.name for answerer in judges],
         "disagreements": disagreements(feedback),
         "people": against_people(feedback),
-        "labels_of_no_completion": len(labels.keys() - {(f.task_id, f.index) for f in feedback}),
+        "labels_of_no_completion": n_elsewhere,
         "endpoints": {answerer.name: answerer.report() for answerer in judges if isinstance(answerer, EndpointJudge)},
     }
 
@@ -148,23 +149,30 @@ def executed_cases(config: Config, workspace: Workspace) -> list[Case]:
     return cases
 
 
-def labels_of(path: Path | None) -> dict[tuple[str, int], list[Verdict]]:
-    """People's answers, by task and index; the last one on a criterion counts.
+def labels_of(
+    path: Path | None, codes: Mapping[tuple[str, int], str]
+) -> tuple[dict[tuple[str, int], list[Verdict]], int]:
+    """People's answers about these completions, by task and index; the last one on a criterion counts. And of how many
+    others, or of other programs in their place, there are any.
 
     Raises:
         DataError: names file, line and field.
     """
     if path is None:
-        return {}
+        return {}, 0
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"feedback.labels: {path}: cannot be read ({error})") from None
     found: dict[tuple[str, int], dict[str, Verdict]] = {}
+    elsewhere = set()
     for label in read_lines(Label, lines, str(path)):
-        verdict = Verdict(label.criterion, label.answer, PERSON, label.note)
-        found.setdefault((label.task_id, label.index), {})[label.criterion] = verdict
-    return {key: list(by_criterion.values()) for key, by_criterion in found.items()}
+        place = label.task_id, label.index
+        if place not in codes or label.code not in (None, codes[place]):
+            elsewhere.add(place)
+            continue
+        found.setdefault(place, {})[label.criterion] = Verdict(label.criterion, label.answer, PERSON, label.note)
+    return {key: list(by_criterion.values()) for key, by_criterion in found.items()}, len(elsewhere)
 
 
 def refuse_unscored(feedback: Sequence[Feedback], limit: float) -> None:
