@@ -1,9 +1,10 @@
 """What wrong preferences do to executability: flipped labels, a judge that likes length; one reward model and five.
 
 Takes a finished run (KOHAI_ROBUSTNESS_RUN, runs/demo), copies what comes before the reward model for each setting to
-runs/robustness/, and runs the rest there; settings that are done are not done again. Draws each arm's gain over SFT by
-setting, runs/robustness/ARM_METRIC.svg. KOHAI_ROBUSTNESS_RL=0 leaves RL out: best of n alone, a minute a setting; with
-RL it is five to fifteen.
+RUN-robustness/, and runs the rest there with the run's own configuration; settings that are done are not done again.
+Draws each arm's gain over SFT by setting, RUN-robustness/ARM_METRIC.svg. KOHAI_ROBUSTNESS_RL=0 leaves RL out: best of n
+alone, a minute a setting; with RL it is five to fifteen. KOHAI_ROBUSTNESS_NOISE chooses among the settings, by their
+names with commas between.
 """
 
 import os
@@ -23,7 +24,7 @@ from kohai.workspace import Workspace
 
 RUN = Path(os.environ.get("KOHAI_ROBUSTNESS_RUN", "runs/demo"))
 WITH_RL = os.environ.get("KOHAI_ROBUSTNESS_RL", "1") != "0"
-FOLDER = Path("runs/robustness")
+FOLDER = Path(f"{RUN}-robustness")
 NOISE = {
     "as judged": "",
     "10 % flipped": "reward_model.flipped=0.1",
@@ -42,7 +43,7 @@ def run() -> list[Row]:
     if Workspace(RUN).manifest("feedback") is None:
         raise UserError(f"{RUN} has no feedback yet: run `make demo`, or name a run in KOHAI_ROBUSTNESS_RUN")
     reports = {}
-    for noise, override in NOISE.items():
+    for noise, override in chosen().items():
         setting = override.partition(".")[2].replace("=", "-")
         for model, more in MODELS.items():
             overrides = [*([override] if override else []), *more]
@@ -50,6 +51,15 @@ def run() -> list[Row]:
             reports[f"{noise}, {model}"] = finished(folder, overrides)
     draw(reports)
     return [row for title, report in reports.items() for row in rows_of(title, report)]
+
+
+def chosen() -> dict[str, str]:
+    """The settings that are wanted."""
+    names = os.environ.get("KOHAI_ROBUSTNESS_NOISE")
+    wanted = list(NOISE) if names is None else names.split(",")
+    if unknown := set(wanted) - NOISE.keys():
+        raise UserError(f"KOHAI_ROBUSTNESS_NOISE: {', '.join(sorted(unknown))} is none of {', '.join(NOISE)}")
+    return {name: NOISE[name] for name in wanted}
 
 
 def finished(folder: Path, overrides: list[str]) -> dict[str, Any]:

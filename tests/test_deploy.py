@@ -42,6 +42,14 @@ def test_programs_run_where_the_kernel_is_not_the_nodes() -> None:
     assert WORKERS["rayStartParams"]["num-cpus"] == pod["containers"][0]["resources"]["limits"]["cpu"]
 
 
+@pytest.mark.parametrize(("group", "port"), [(HEAD, 6379), (WORKERS, 6380)], ids=["head", "workers"])
+def test_probes_ask_what_bare_ray_answers(group: dict[str, Any], port: int) -> None:
+    """KubeRay puts its own where there are none, and those ask a server that is not in the image."""
+    (container,) = group["template"]["spec"]["containers"]
+    assert [container[name]["tcpSocket"]["port"] for name in ("readinessProbe", "livenessProbe")] == [port, port]
+    assert group["rayStartParams"].get("node-manager-port", "6379") == str(port)
+
+
 def test_the_network_is_closed_but_for_the_cluster_itself() -> None:
     """All is denied in the namespace; the cluster's pods reach one another and the names, nobody else."""
     nothing, own = (found["spec"] for found in DOCUMENTS if found["kind"] == "NetworkPolicy")
