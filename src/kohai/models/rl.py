@@ -111,6 +111,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     first = checkpoint.restore(state)
     distributed.union({})  # none of several is so late that the leader has removed it
     trainer.kl.coefficient = control["kl_coef"]
+    control.setdefault("learned", first)  # a checkpoint of an older version has no count
     done, alarm = first, control["alarm"] or first_alarm(probes)
     leads = distributed.leads()
     with (
