@@ -544,8 +544,11 @@ def test_a_look_is_at_the_policy(monkeypatch, tmp_path, roles):
     assert (line["executability"]["value"], line["executability"]["n"], line["unscored"]) == (0.75, 4, 1)
     assert (line["ran"], line["reward"], line["step"]) == ([True, False, True, True, None], 0.5, 3)
     outcomes = [("timeout", "environment")] * 5
-    with pytest.raises(UnscoredError, match="kept 5 of 5 answers to the probe set from running at step 3"):
-        brakes.look(trainer, 3)
+    told = []
+    monkeypatch.setattr(brakes.progress, "say", told.append)
+    unknown = brakes.look(trainer, 3)
+    assert (unknown["unscored"], unknown.keys() & {"executability"}) == (5, set())
+    assert "kept 5 of 5 answers to the probe set from running at step 3" in told[0]
     trainer.config = parse_config(
         config.model_dump(mode="json", exclude_none=True) | {"feedback": {"max_unscored": 1.0}}
     )
