@@ -20,6 +20,9 @@ from kohai.report.markdown import table
 from kohai.report.page import render
 from kohai.workspace import FORMAT, Workspace, digest_path
 
+MACHINE = {
+    "features": ["avx2"], "cores": 2, "memory_bytes": 2**33, "gpu": [], "system": "Linux", "python": "3.11.9"
+}  # fmt: skip
 EVIL = "<script>alert('x')</script>"
 OK = Execution("ok", "none", stdout="3\n", state="aa")
 FAILED = Execution("unbound_name", "program", "NameError: name 'Carrier' is not defined", "NameError", 3)
@@ -54,6 +57,7 @@ def manifest(stage: str, seconds: float, peak: int, figures: dict) -> dict:
         "seconds": seconds,
         "peak_memory_bytes": peak,
         "versions": {"kohai": "0.1.0", "torch": "2.13.0"},
+        "machine": {**MACHINE, "cpu": "Large" if stage == "evaluate" else "Small"},
     }
 
 
@@ -217,6 +221,14 @@ def test_costs(workspace):
     assert found["seconds"] == pytest.approx(372.5)
     assert found["peak_memory_bytes"] == 3 * 2**30
     assert found["costs"]["sft"] == {"seconds": 300.5, "peak_memory_bytes": 3 * 2**30}
+
+
+def test_the_machines_are_those_of_the_stages(workspace):
+    """Not the one that writes the report."""
+    paths = report.write(workspace)
+    page, text = (path.read_text(encoding="utf-8") for path in (paths.page, paths.table))
+    assert page.index("Small, 2 cores, 8.00 GiB memory") < page.index("Large, 2 cores")
+    assert "Small, 2 cores, Large, 2 cores" in text
 
 
 def test_a_gpus_memory(workspace):

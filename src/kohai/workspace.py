@@ -267,6 +267,7 @@ def run_stage(
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": versions(),
+        "machine": machine.describe(),
         "commit": commit,
     }
     if (gpu := used_gpu()) is not None:

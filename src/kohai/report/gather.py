@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import yaml
 
-from kohai import machine
 from kohai.config import ANSWERERS
 from kohai.errors import WorkspaceError
 from kohai.judge.panel import PANEL
@@ -95,6 +94,7 @@ def compare(workspaces: Sequence[Workspace]) -> dict[str, Any]:
         "run": ", ".join(names),
         "seed": [of_run["seed"] for of_run in facts],
         "commit": _each(of_run["commit"] for of_run in facts),
+        "machines": _distinct(machine for of_run in facts for machine in of_run["machines"]),
         "versions": _versions(by_name),
         "reference": {split: found for of_run in reversed(facts) for split, found in of_run["reference"].items()},
         "stages": {},
@@ -171,7 +171,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "run": str(workspace.root),
         "seed": config.get("seed"),
         "commit": _each(manifest.get("commit") for manifest in manifests.values()),
-        "machine": machine.describe(),
+        "machines": _distinct(manifest["machine"] for manifest in manifests.values() if "machine" in manifest),
         "versions": _versions(manifests),
         "reference": {split: tables.describe(rows) for split, rows in references.get("reference", {}).items()},
         "stages": {stage: manifest["report"] for stage, manifest in manifests.items()},
@@ -187,6 +187,15 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
 def _each(commits: Iterable[str | None]) -> str | None:
     """Each of the commits once, in order."""
     return ", ".join(dict.fromkeys(part for commit in commits if commit for part in commit.split(", "))) or None
+
+
+def _distinct(machines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each of the machines once, in order."""
+    found: list[dict[str, Any]] = []
+    for machine in machines:
+        if machine not in found:
+            found.append(machine)
+    return found
 
 
 def _outdated(workspace: Workspace, manifest: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ def render(report: Mapping[str, Any]) -> str:
             parts += [text for text in [words.shown(report, split)] if text]
     facts = [f"seed {words.scalar(report['seed'])}", f"commit {words.scalar(report['commit'])}"]
     facts += [words.seconds(report["seconds"]), f"peak {words.size(report['peak_memory_bytes'])}"]
-    facts += [f"told on {report['machine']['cpu']}", f"{report['machine']['cores']} cores"]
+    facts += [f"{machine['cpu']}, {machine['cores']} cores" for machine in report["machines"]]
     parts.append(f"Intervals of 95 %. {', '.join(facts)}.")
     return "\n\n".join(parts) + "\n"
 
