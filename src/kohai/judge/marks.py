@@ -124,15 +124,15 @@ def _moves(
     operators: Sequence[str] | None = None,
 ) -> list[bool]:
     """Of each program of a kind, whether its verdict is another than that of the program it was made from: in any way,
-    or only from no to yes.
+    or, of those made from one with a no, a yes.
     """
     found = []
     for item, verdict in zip(items, verdicts, strict=True):
         if item.kind != kind or item.made_from is None or (operators is not None and item.operator not in operators):
             continue
         before = verdicts[item.made_from]
-        if "unscored" not in (verdict.answer, before.answer):
-            found.append(verdict.answer != before.answer and (either_way or verdict.answer == "yes"))
+        if "unscored" not in (verdict.answer, before.answer) and (either_way or before.answer == "no"):
+            found.append(verdict.answer != before.answer)
     return found
 
 
