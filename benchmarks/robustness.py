@@ -17,8 +17,8 @@ from kohai.bench import Row
 from kohai.config import Config, load_config
 from kohai.errors import UserError
 from kohai.report import gather
+from kohai.report.charts import Point, alone, interval_chart, line_chart
 from kohai.report.charts import Row as Bar
-from kohai.report.charts import alone, interval_chart
 from kohai.report.page import splits
 from kohai.workspace import Workspace
 
@@ -95,7 +95,7 @@ def rows_of(title: str, report: dict[str, Any]) -> list[Row]:
 
 
 def draw(reports: dict[str, dict[str, Any]]) -> None:
-    """A chart an arm and metric: the differences from SFT, by setting."""
+    """A chart an arm and metric: the differences from SFT, by setting; and by model a curve over the share flipped."""
     for arm in ARMS:
         for metric in METRICS:
             bars = [
@@ -105,6 +105,23 @@ def draw(reports: dict[str, dict[str, Any]]) -> None:
             ]
             chart = interval_chart(f"{arm} less SFT, {metric}, in points", bars, differences=True)
             Workspace(FOLDER).write_text(f"{arm}_{metric}.svg", alone(chart))
+            for model in MODELS:
+                points = [
+                    Point(100 * share, 100 * gap["difference"], 100 * gap["low"], 100 * gap["high"])
+                    for noise, override in NOISE.items()
+                    if (share := flipped(override)) is not None and f"{noise}, {model}" in reports
+                    if (gap := gain(reports[f"{noise}, {model}"], arm, metric)) is not None
+                ]
+                if len(points) > 1:
+                    title = f"{arm} less SFT, {metric}, in points: reward models {model}"
+                    curve = line_chart(title, points, "per cent of the labels turned round")
+                    Workspace(FOLDER).write_text(f"{arm}_{metric}_{model}.svg", alone(curve))
+
+
+def flipped(override: str) -> float | None:
+    """The share of labels that a setting turns round; None for another kind of noise."""
+    name, _, share = override.partition("=")
+    return 0.0 if not override else float(share) if name == "reward_model.flipped" else None
 
 
 def gain(report: dict[str, Any], arm: str, metric: str) -> dict[str, Any] | None:

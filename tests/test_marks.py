@@ -75,7 +75,7 @@ def test_rewrites_and_injections():
 
 
 def test_an_injection_has_a_no_to_move():
-    """Where the judge said yes before, there is nothing to gain, nor anything to say; nor beside an unscored verdict."""
+    """Where the judge said yes before, there is nothing to gain; beside an unscored verdict nothing can be said."""
     items = [item("t", "mutant"), item("t", "injection", "x", 0), item("t", "injection", "y", 0)]
     assert marks(items, said("yes", "yes", "no"), [False] * 3, [], 0.0)["injections_moved"] is None
     assert marks(items, said("no", "unscored", "unscored"), [False] * 3, [], 0.0)["injections_moved"] is None

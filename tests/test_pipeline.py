@@ -419,18 +419,18 @@ def test_two_processes_train_as_one(tmp_path):
     assert max(float((weight - start[name]).abs().max()) for name, weight in ours.items()) > 0.01
 
 
-@pytest.mark.parametrize("what", ["judges", "merged", "gguf"])
+@pytest.mark.parametrize("what", ["judges", "rl", "merged", "gguf"])
 def test_no_room_on_the_disk(whole, tmp_path, what):
     """A disk that holds what is there and little more: one clear error, exit code 2, nothing half-written."""
     if not shutil.which("unshare"):
         pytest.skip("no unshare")
     small = tmp_path / "small"
     small.mkdir()
-    before = ("prepare", "sft", "sample")
+    before = ("prepare", "sft", "sample", *(("judges", "feedback", "reward_model") if what == "rl" else ()))
     size = sum(f.stat().st_size + 4096 for name in before for f in (whole / name).rglob("*")) + 40_000
-    if what == "judges":
+    if what in ("judges", "rl"):
         first = f"for stage in {' '.join(before)}; do cp -r {whole}/$stage {small}/; done"
-        words = [*COMMAND, "judges", *SMOKE, "--set", f"run={small}"]
+        words = [*COMMAND, what, *SMOKE, "--set", f"run={small}"]
     else:
         first, size = "true", 40_000
         words = [*COMMAND, "export", str(whole), "--to", str(small / "out"), f"--{what}"]

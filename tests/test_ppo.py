@@ -8,9 +8,9 @@ from tiny_models import tiny_base
 
 from kohai.config import LoraConfig, RlConfig
 from kohai.errors import TrainingError
-from kohai.models import adapters, rl
+from kohai.models import adapters, ppo, rl
 from kohai.models.generate import generate
-from kohai.models.losses import KlController
+from kohai.models.losses import KlController, policy_loss
 from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.rollouts import EARNED
@@ -191,12 +191,25 @@ def learner(estimator, rate, steps=36):
     return trainer, weights, torch.optim.AdamW(groups, lr=rate)
 
 
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("estimator", ["gae", "rloo", "grpo"])
 def test_it_learns(estimator):
-    """A toy reward, the share of one byte among eight tokens, rises from under 0.05 to over 0.6 in 18 steps.
+    """A toy reward, the share of one byte among eight tokens, rises from under 0.05 to over 0.6 in 18 steps."""
+    rewards = learned(estimator)
+    assert rewards[0] < 0.05
+    assert sum(rewards[-3:]) / 3 > 0.6
 
-    With the sign of the policy loss or of what is propagated turned, it stays at 0.
-    """
+
+@pytest.mark.timeout(20)
+def test_a_turned_sign_is_seen(monkeypatch):
+    """The same with the policy loss turned round: it stays at nothing."""
+    turned = lambda *given: (-policy_loss(*given)[0], torch.tensor(0.0))  # noqa: E731
+    monkeypatch.setattr(ppo, "policy_loss", turned)
+    assert max(learned("rloo")) < 0.1
+
+
+def learned(estimator):
+    """The mean reward of each step of such a training."""
     trainer, weights, optimizer = learner(estimator, 4e-2)
     base, model = trainer.base, trainer.model
     with torch.random.fork_rng():
@@ -224,8 +237,7 @@ def test_it_learns(estimator):
                 rollouts.append(Rollout(str(prompt), prompt, completions, sampled, reference, scores))
         numbers = rl.update(trainer, rollouts, weights, optimizer, step)
         assert numbers["kl"] >= 0
-    assert rewards[0] < 0.05
-    assert sum(rewards[-3:]) / 3 > 0.6
+    return rewards
 
 
 def test_what_an_update_tells():

@@ -223,6 +223,16 @@ def test_costs(workspace):
     assert found["costs"]["sft"] == {"seconds": 300.5, "peak_memory_bytes": 3 * 2**30}
 
 
+def test_an_alarm_is_told_at_the_top(workspace):
+    """What rang, and what was done."""
+    rung = {"alarm": "alarm: of 8 probe tasks 3 run", "alarm_answer": "roll_back", "best_step": 5}
+    workspace.write_json("rl/manifest.json", manifest("rl", 1.0, 1, rung))
+    paths = report.write(workspace)
+    for path in (paths.table, paths.page):
+        text = path.read_text(encoding="utf-8")
+        assert "rl: alarm: of 8 probe tasks 3 run; its weights are those of step 5." in text
+
+
 def test_the_machines_are_those_of_the_stages(workspace):
     """Not the one that writes the report."""
     paths = report.write(workspace)

@@ -10,7 +10,7 @@ from kohai.models import adapters, reward_training
 from kohai.models.reward_training import Material, fit_members, laid_out
 from kohai.models.tracking import Tracker
 from kohai.records import Execution, Feedback, Preference, Verdict
-from kohai.stages.reward_model import combined, correlations, pair_accuracy, split_tasks
+from kohai.stages.reward_model import by_criterion, combined, correlations, effect_auc, pair_accuracy, split_tasks
 from kohai.verify import CRITERIA
 from kohai.workspace import Workspace
 
@@ -144,6 +144,25 @@ def test_pairs_in_order():
     assert (found["value"], found["n"], found["tasks"]) == (0.75, 4, 2)
     assert found["low"] < 0.2  # Wilson's of four independent ones is 0.30
     assert pair_accuracy([], {}) is None
+
+
+def test_pairs_in_order_by_criterion_and_by_effect():
+    """A criterion's yes is the better program for it, whichever the judges preferred; the effect is the mutants'."""
+    rubric = load_rubric("configs/rubric.yaml")
+    said = {0: ("yes", "no"), 1: ("no", "yes"), 2: ("no", "no")}
+    feedback = [
+        Feedback("a", i, 0.5, (Verdict("parses", parses, "static"), Verdict("covers", covers, "static")), None)
+        for i, (parses, covers) in said.items()
+    ]
+    pairs = [Preference("a", 0, 1, 0.5), Preference("a", 0, 2, 0.5)]
+    scores = {"a": [2.0, 1.0, 3.0], "m": [0.5, 1.0, 0.0], "n": [2.0, -1.0]}
+    found = by_criterion(rubric, pairs, feedback, scores)
+    assert (found["parses"]["value"], found["parses"]["n"]) == (0.5, 2)  # above program 1, not above 2
+    assert (found["covers"]["value"], found["covers"]["n"]) == (0.0, 1)  # program 1's yes has less than 0's no
+    assert found["api_exists"] is None
+    mutants = [Preference(*pair, 0.0, source="mutant") for pair in (("m", 0, 1), ("m", 0, 2), ("n", 0, 1))]
+    assert effect_auc([*pairs, *mutants], scores) == pytest.approx(5 / 6, abs=1e-4)  # 0.5 and 2 against 1, 0 and -1
+    assert effect_auc(pairs, scores) is None
 
 
 def test_what_rewards_tell_of_held_out_tasks():

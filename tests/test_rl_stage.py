@@ -18,7 +18,7 @@ from kohai.models.generate import generate
 from kohai.models.losses import KlController
 from kohai.models.ppo import Rollout, ValueHead
 from kohai.models.reward import RewardHead
-from kohai.records import Execution, Feedback, Task, Verdict
+from kohai.records import Effect, Execution, Feedback, Task, Verdict
 from kohai.stages.rl_execution import on_execution
 from kohai.workspace import Workspace
 
@@ -70,6 +70,7 @@ def test_gated_completions_are_not_learned_from(monkeypatch):
     assert numbers["reward"] == pytest.approx((0 + 1.0 - 4.0 - 1.0) / 9)
     assert numbers["gated_share"] == pytest.approx(4 / 9)
     assert (numbers["groups_without_signal"], numbers["fresh"], numbers["length"]) == (1.0, 0.0, 1.0)
+    assert numbers["groups_without_variance"] == 1.0  # learned from all the same, for the shift
     best, alike, lone = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"n_learned": 1})), 0)[0]
     assert (best.completions, alike.completions, lone.completions) == ([[52]], [[50]], [[50]])
     unshifted = rollouts.collect(trainer_of(drawn, STEP.model_copy(update={"baseline_shift": 0.0})), 0)[0]
@@ -262,9 +263,10 @@ def test_the_kl_coefficient_follows_its_target(monkeypatch, tmp_path):
 
 
 def test_policies_are_kept_on_the_way(monkeypatch, tmp_path):
-    """Every second of five, and the last."""
-    config = config_of(tmp_path, {"steps": 5, "probe_every": 0, "keep_every": 2})
-    assert driven(monkeypatch, config, kl=lambda _step: 0.0)[1] == [2.0, 4.0, 5.0]
+    """Every second of five, the one that the probe set likes best, and the last."""
+    config = config_of(tmp_path, {"steps": 5, "probe_every": 1, "keep_every": 2})
+    looks = ["1000", "1100", "1110", "1111", "1110", "1110"]
+    assert driven(monkeypatch, config, kl=lambda _step: 0.0, looks=looks)[1] == [2.0, 4.0, 3.0, 5.0]
 
 
 @pytest.mark.parametrize("alarm", ["", "at the fourth look"])
@@ -349,6 +351,13 @@ def test_execution_alone_as_reward():
         base=base, tasks={"one": Task("one", "Do it")}, checks=SimpleNamespace(check=lambda *_: []), verifiers={},
     )  # fmt: skip
     assert rollouts.score(trainer, [drawn]) == ([[0.0, 0.0, -2.0]], [[True, True, False]])
+
+
+def test_a_reward_that_is_no_number(monkeypatch):
+    """Its group is not silently skipped."""
+    monkeypatch.setattr(rollouts, "score", lambda *_: ([[1.0, math.nan]], [[True, True]]))
+    with pytest.raises(TrainingError, match="a reward of one is not a number at step 1"):
+        rollouts.collect(trainer_of([drawn_of("one", 2)]), 0)
 
 
 def test_unreliable_rewards_are_not_learned_from(monkeypatch):
@@ -509,20 +518,21 @@ def test_a_look_is_at_the_policy(monkeypatch, tmp_path, roles):
     """Greedy answers of the policy, not of the reference; what the environment stopped is counted and in no share."""
     base, model = roles
     workspace = Workspace(tmp_path)
-    tasks = [Task(name, f"Say {name}") for name in ("one", "two", "three", "four", "five")]
+    names = ("one", "two", "three", "four", "five")
+    tasks = [Task(name, f"Say {name}", effect=Effect("aa", "")) for name in names]
     workspace.write_records("prepare/tasks/probe.jsonl", tasks)
     ran = []
 
     def execute(_config, _workspace, programs, label):
         ran.extend(code for code, _ in programs)
-        return [Execution(*outcome) for outcome in outcomes]
+        return [Execution(*outcome, state="aa") for outcome in outcomes]
 
     monkeypatch.setattr(brakes, "execute", execute)
     config = config_of(tmp_path, {"sampling": {"max_new_tokens": 6}})
     trainer = SimpleNamespace(
         config=config, workspace=workspace, base=base, model=model, prompts={t.id: t.instruction for t in tasks},
         checks=SimpleNamespace(check=lambda *_: []),
-        reward_model=SimpleNamespace(score=lambda programs: [0.5] * len(programs)),
+        reward_model=SimpleNamespace(score=lambda programs: [float(place == 1) for place in range(len(programs))]),
     )  # fmt: skip
     outcomes = [
         ("ok", "none"),
@@ -542,7 +552,9 @@ def test_a_look_is_at_the_policy(monkeypatch, tmp_path, roles):
     assert ran == [extract_code(text) for text in answers["policy"]]
     assert ran != [extract_code(text) for text in answers["sft"]]
     assert (line["executability"]["value"], line["executability"]["n"], line["unscored"]) == (0.75, 4, 1)
-    assert (line["ran"], line["reward"], line["step"]) == ([True, False, True, True, None], 0.5, 3)
+    assert (line["ran"], line["reward"], line["step"]) == ([True, False, True, True, None], 0.2, 3)
+    assert (line["effect_match"]["value"], line["effect_match"]["n"]) == (0.75, 4)
+    assert line["effect_auc"] == 0.0  # the one that failed has the highest reward
     outcomes = [("timeout", "environment")] * 5
     told = []
     monkeypatch.setattr(brakes.progress, "say", told.append)

@@ -360,7 +360,7 @@ class RewardModelConfig(_Section):
         "its code.",
     )
     n_hacked: Natural = Field(
-        16, description="Honest programs that are hacked in nine ways, to see whether the reward model pays for it."
+        16, description="Honest programs that are hacked in ten ways, to see whether the reward model pays for it."
     )
 
 

@@ -29,6 +29,6 @@ def _hacked(code: str, instruction: str, docs: str) -> Iterator[tuple[str, str]]
     yield "copied_docs", f"documentation = {docs!r}\n{code}"
     yield "empty_answer", ""
     yield "nothing_done", "pass"
-    orders = [attack.code for attack in injections(code, instruction=instruction) if attack.kind == "comment_order"]
-    if orders:
-        yield "prompt_injection", orders[0]
+    orders = {attack.kind: attack.code for attack in injections(code, instruction=instruction)}
+    yield "prompt_injection", orders.get("comment_order", code)
+    yield "printed_injection", orders.get("print_order", code)

@@ -13,7 +13,7 @@ from typing import Any
 
 from kohai import progress
 from kohai.code import extract_code
-from kohai.metrics import effect_match, executability, wilson
+from kohai.metrics import auc, effect_match, executability, wilson
 from kohai.models import adapters
 from kohai.models.generate import generate
 from kohai.models.reward import Read, findings_of
@@ -40,7 +40,7 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
         )
     codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
     executions = execute(trainer.config, trainer.workspace, list(zip(codes, tasks, strict=True)), label=None)
-    matches = [effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True) if t.effect is not None]
+    matches = [None if t.effect is None else effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True)]
     known = [m for m in matches if m is not None]
     ran = executability(executions)
     if len(tasks) - ran.n > trainer.config.feedback.max_unscored * len(tasks):
@@ -64,6 +64,8 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
         line["executability"] = {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n}
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
+        told = [(reward, bool(m)) for reward, m in zip(rewards, matches, strict=True) if m is not None]
+        line["effect_auc"] = auc([reward for reward, _ in told], [is_right for _, is_right in told])
     return line
 
 

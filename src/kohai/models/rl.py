@@ -171,6 +171,11 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     lines = [probes[key] for key in sorted(probes, key=int)]
     of_saved = [line for line in lines if not is_rolled_back or line["step"] == control["best_step"]]
     if leads:
+        if settings.keep_every and probes:
+            last = [weight.detach().clone() for weight in weights]
+            keep(best, weights)
+            adapters.save(trainer.model, "policy", workspace.path(stage, "policies", "best"))
+            keep(last, weights)
         adapters.save(trainer.model, "policy", workspace.path(stage, "policy"))
         workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
         checkpoint.remove()

@@ -6,6 +6,7 @@ the final metric knows (the effect match) is never read here. Rollouts depend on
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import torch
 
 from kohai.code import extract_code
 from kohai.config import Config
+from kohai.errors import TrainingError
 from kohai.judge import answer_runs
 from kohai.judge.verifiers import Verifier, verified
 from kohai.models import adapters, distributed, rollout_server
@@ -78,6 +80,9 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
     The best of what passes the gates is learned from, by how it fares against all of its task. What a gate stops is
     not pushed down: that is noise at this size, and destroys a policy before it teaches one. Tasks nothing of which
     passes are skipped. What the environment kept from running is unscored: it is in no group, and counted.
+
+    Raises:
+        TrainingError: a reward is not a number.
     """
     settings = trainer.config.rl
     drawn = trainer.sampled[step * settings.tasks_per_step : (step + 1) * settings.tasks_per_step]
@@ -87,9 +92,12 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
         drawn, from_server = draw(trainer, step)
     is_from_reference = not is_fresh and trainer.workspace.round == 1
     drawn, raw, passes = scored(trainer, drawn)
-    learned = []
+    learned, n_alike = [], 0
     for one, scores, allowed in zip(drawn, raw, passes, strict=True):
+        if not all(map(math.isfinite, scores)):
+            raise TrainingError(f"rl: a reward of {one.task_id} is not a number at step {step + 1}")
         known = [i for i, ok in enumerate(allowed) if ok is not None]
+        n_alike += bool(known) and max(scores[i] for i in known) - min(scores[i] for i in known) < WITHOUT_SIGNAL
         passing = sorted((i for i in known if allowed[i]), key=lambda i: -scores[i])
         if settings.dropped_band is not None and one.rewards is not None and settings.reward == "reward_model":
             low, high = settings.dropped_band
@@ -124,7 +132,8 @@ def collect(trainer: Trainer, step: int) -> tuple[list[Rollout], dict[str, float
         "length": sum(lengths) / len(lengths),
         "completions": float(len(everything)),
         "unscored": float(len(everything) - len(rated)),
-        "groups_without_signal": float(len(drawn) - len(learned)),
+        "groups_without_signal": float(len(drawn) - len(learned)),  # skipped
+        "groups_without_variance": float(n_alike),  # skipped where no shift makes them worth something
         "fresh": float(is_fresh),
     }
 

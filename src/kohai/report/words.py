@@ -145,6 +145,9 @@ def figures(report: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(report, Mapping):
         for key, value in report.items():
             yield from figures(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(report, list | tuple) and report and all(isinstance(item, Mapping) for item in report):
+        for place, item in enumerate(report, 1):
+            yield from figures(item, f"{prefix}.{place}")
     else:
         yield prefix, scalar(report)
 
@@ -175,9 +178,25 @@ def marks(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def headline(report: Mapping[str, Any]) -> str:
-    """Does the code run? The sentence that the page opens with; and one more where that is of what was there before."""
+    """Does the code run? What the page opens with; then what RL's brakes did, and whether the numbers are of what was
+    there before.
+    """
     old = report["outdated"]
-    return _headline(report) + (f" EVALUATED BEFORE {', '.join(old)} changed: run `kohai evaluate`." if old else "")
+    parts = [_headline(report), *alarms(report)]
+    return " ".join([*parts, *([f"EVALUATED BEFORE {', '.join(old)} changed: run `kohai evaluate`."] if old else [])])
+
+
+def alarms(report: Mapping[str, Any]) -> Iterator[str]:
+    """What RL's brakes said and did, of each stage in which they did."""
+    done = {
+        "roll_back": "its weights are those of step {0}",
+        "stop": "it ended there",
+        "warn": "it went on, as rl.alarm says",
+    }
+    for stage, found in report["stages"].items():
+        if found and found.get("alarm"):
+            answer = done[found["alarm_answer"]].format(found["best_step"])
+            yield f"{stage.replace('_', '-')}: {found['alarm']}; {answer}."
 
 
 def _headline(report: Mapping[str, Any]) -> str:

@@ -169,6 +169,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
         "scale": rounded(head.scale),
         "weights": {name: rounded(weights) for name, weights in zip(CRITERIA, head.weights.T, strict=True)},
         **rewards_of_hacks(config, reward_model, tasks, by_index, feedback, checks),
+        "effect_auc": effect_auc(kept, scores),
+        "pair_accuracy_by_criterion": by_criterion(rubric, kept, judged, scores),
     } | correlations(rubric, feedback, scores, held_out)
     for name in names:
         checkpoint_of(workspace, name).remove()
@@ -354,6 +356,35 @@ def pair_accuracy(pairs: Sequence[Preference], scores: Mapping[str, Sequence[flo
     return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n} | {
         "tasks": len({p.task_id for p in pairs})
     }
+
+
+def effect_auc(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]]) -> float | None:
+    """How well the reward tells what does as asked from what does not, over tasks: the references and the mutants with
+    another effect among these pairs. None where there are none.
+    """
+    programs: dict[tuple[str, int], bool] = {}
+    for pair in pairs:
+        if pair.source == "mutant":
+            programs |= {(pair.task_id, pair.chosen): True, (pair.task_id, pair.rejected): False}
+    return _rounded(auc([scores[task_id][place] for task_id, place in programs], list(programs.values())))
+
+
+def by_criterion(
+    rubric: Rubric, pairs: Sequence[Preference], feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+    """Of the sampled pairs that a criterion tells apart, the share in which its yes has the higher reward."""
+    verdicts = {(item.task_id, item.index): item.verdicts for item in feedback}
+    found: dict[str, Any] = {}
+    for criterion in rubric.criteria:
+        told = []
+        for pair in pairs:
+            sides = [counting(criterion, verdicts.get((pair.task_id, i), ())) for i in (pair.chosen, pair.rejected)]
+            answers = ["unscored" if verdict is None else verdict.answer for verdict in sides]
+            if pair.source == "sampled" and sorted(answers) == ["no", "yes"]:
+                yes, no = (pair.chosen, pair.rejected) if answers[0] == "yes" else (pair.rejected, pair.chosen)
+                told.append(replace(pair, chosen=yes, rejected=no))
+        found[criterion.id] = pair_accuracy(told, scores)
+    return found
 
 
 def correlations(
