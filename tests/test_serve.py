@@ -158,6 +158,25 @@ def test_a_client_that_has_gone_is_not_decoded_for(url, monkeypatch):
     assert decoded == [1, 3]
 
 
+def test_an_answer_that_nobody_waits_for_is_not_decoded_on(base, monkeypatch):
+    """The client of a long one gives up: the next request is served before it could have ended."""
+    found = []
+
+    def kept(*args, **settings):
+        found.append(generate(*args, **settings))
+        return found[-1]
+
+    monkeypatch.setattr("kohai.serve.generate", kept)
+    with serving(replace(base, stop_ids=())) as url:
+        with pytest.raises(httpx2.TimeoutException):
+            body = {"messages": HELLO, "max_tokens": 3500}
+            httpx2.post(f"{url}/chat/completions", json=body, trust_env=False, timeout=0.5)
+        assert ask(url, max_tokens=1).status_code == 200
+    given_up, last = (len(answers[0][0].ids) for answers in found)
+    assert 1 <= given_up < 3500
+    assert last == 1
+
+
 SLOW = """
 import sys, time
 import kohai.serve

@@ -1,6 +1,6 @@
 """A model as an OpenAI-compatible chat endpoint: the base, or the base with an adapter of a run.
 
-One request at a time is decoded; others wait, and one whose client has gone meanwhile is not decoded. What a request
+One request at a time is decoded; others wait, and one whose client has gone is not decoded on. What a request
 asks for and this server does not do is refused by name with status 400. Leaves out streaming, batching of requests, and
 the guard: it gives what the model says.
 """
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_TOKENS = 512  # where a request says none
 CLIENT_GONE = 499  # nobody reads it; it is nginx's number for a client that closed the connection
 STOPPING = 503
+POLL_SECONDS = 0.1
 GRACE_SECONDS = 1  # for requests under way when the server is stopped
 
 
@@ -146,9 +148,17 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
             raise HTTPException(
                 400, f"{len(ids)} tokens to read and {to_write} exceed the context of {base.n_positions}"
             )
+        gone = threading.Event()
+
+        async def watch() -> None:
+            while not await connection.is_disconnected():
+                await asyncio.sleep(POLL_SECONDS)
+            gone.set()
+
+        watching = asyncio.create_task(watch())
         try:
             async with one_at_a_time:
-                if await connection.is_disconnected():
+                if gone.is_set() or await connection.is_disconnected():
                     return Response(status_code=CLIENT_GONE)
                 [found] = await run_in_threadpool(
                     generate,
@@ -161,9 +171,14 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
                     batch_tokens=1,
                     seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                     n_likeliest=request.top_logprobs if request.logprobs else 0,
+                    stop=gone.is_set,
                 )
         except asyncio.CancelledError:  # the server is being stopped
             return Response(status_code=STOPPING)
+        finally:
+            watching.cancel()
+        if gone.is_set():
+            return Response(status_code=CLIENT_GONE)
         return {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion",

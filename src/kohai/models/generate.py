@@ -60,6 +60,7 @@ def generate(
     n_likeliest: int = 0,
     on_done: Callable[[int], None] | None = None,
     memory: Path | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> list[list[Sampled]]:
     """Draws n completions of each prompt, in order.
 
@@ -78,6 +79,7 @@ def generate(
         on_done: Called with the number of prompts that are done.
         memory: A file that remembers each batch as it is done: with the same arguments a killed run repeats one batch
             at most. The caller's, to remove once the results are safe, or the arguments are others.
+        stop: Asked after each token; from its first yes on completions stay as they are.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     results: list[list[Sampled]] = [[] for _ in prompts]
@@ -90,7 +92,7 @@ def generate(
             first = 0.0 if greedy_first else temperature
             temperatures = torch.tensor([first, *[temperature] * (n - 1)] * len(batch), device=base.device)
             asked = [prompts[i] for i in batch]
-            sampled = _decode(base, model, asked, n, temperatures, max_new_tokens, streams, n_likeliest)
+            sampled = _decode(base, model, asked, n, temperatures, max_new_tokens, streams, n_likeliest, stop)
             if memory is not None:
                 _remember(memory, batch, sampled)
         for place, i in enumerate(batch):
@@ -155,6 +157,7 @@ def _decode(
     max_new: int,
     streams: list[torch.Tensor],
     n_likeliest: int,
+    stop: Callable[[], bool] | None,
 ) -> list[Sampled]:
     """Decodes n rows a prompt side by side, each at its temperature (R,); rows leave the batch when they end."""
     backbone, head = model.base_model, model.get_output_embeddings()
@@ -183,7 +186,7 @@ def _decode(
         ids[alive, step], logprobs[alive, step] = token, logprob
         stopped = torch.isin(token, stops)
         ended[alive[stopped]] = True
-        if step + 1 == max_new or bool(ended[alive].all()):
+        if step + 1 == max_new or bool(ended[alive].all()) or (stop is not None and stop()):
             break
         going = ~ended[alive]
         if int(going.sum()) <= SHRINK_AT * len(alive):
