@@ -110,6 +110,38 @@ def test_an_adapter_from_elsewhere_keeps_its_kind(tmp_path, kind):
         assert torch.equal(logits(plain), bare)
 
 
+def test_targets_by_a_pattern_are_kept(tmp_path):
+    """An adapter from elsewhere may say where it is by a regular expression; saved again it loads again."""
+    settings = peft.LoraConfig(
+        r=2, target_modules=r".*\.layers\.1\..*q_proj", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    made = peft.get_peft_model(tiny_base().model, settings, adapter_name="one")
+    expected = logits(made)
+    made.save_pretrained(tmp_path)
+    base = tiny_base()
+    adapters.save(adapters.load(base, base.model, "one", tmp_path / "one"), "one", tmp_path / "again")
+    again = tiny_base()
+    assert torch.equal(logits(adapters.load(again, again.model, "one", tmp_path / "again")), expected)
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ({"modules_to_save": ["lm_head"]}, "whole layers of its own"),
+        ({"bias": "all"}, "the base's own biases"),
+        ({"target_modules": ["q_proj", "embed_tokens"]}, "adapts an embedding"),
+        ({"trainable_token_indices": [5]}, "adapts tokens"),
+    ],
+)
+def test_what_would_be_left_out_is_refused(tmp_path, more, match):
+    """An adapter from elsewhere that changes more than linear layers would be trained, and not sampled with."""
+    settings = peft.LoraConfig(**({"r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"} | more))
+    peft.get_peft_model(tiny_base().model, settings, adapter_name="one").save_pretrained(tmp_path)
+    base = tiny_base()
+    with pytest.raises(DataError, match=f"{match}.*, which Kohai does not sample with"):
+        adapters.load(base, base.model, "one", tmp_path / "one")
+
+
 def test_the_base_comes_back():
     """After merging, and after an error inside, every weight is the same bit by bit and the adapter acts again."""
     base = tiny_base()

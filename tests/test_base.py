@@ -53,6 +53,40 @@ def test_an_attention_that_is_not_ours_is_refused(tmp_path, config, match):
         load_base(saved(tmp_path / "model", config))
 
 
+@pytest.mark.parametrize(
+    "config",
+    [transformers.GraniteConfig(**SHAPE, logits_scaling=8.0), transformers.CohereConfig(**SHAPE, logit_scale=0.0625)],
+)
+def test_logits_that_are_not_the_heads_are_refused(tmp_path, config):
+    """Scaled after the output layer: what is drawn here would be of another model."""
+    with pytest.raises(DataError, match="its logits are not those of its output layer alone"):
+        load_base(saved(tmp_path / "model", config))
+
+
+def test_a_prompt_is_the_same_on_each_day_and_without_thinking(tmp_path):
+    """Templates that name the date, or think unless told otherwise, here and where the tokenizer is exported to."""
+    config = saved(tmp_path / "model", transformers.LlamaConfig(**SHAPE))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(config.name)
+    tokenizer.chat_template = (
+        "{{ strftime_now('%Y') }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+        "{% if enable_thinking is defined and enable_thinking is false %}!{% endif %}"
+    )
+    tokenizer.save_pretrained(config.name)
+    base = load_base(config)
+    assert base.decode(base.render("Hi")) == "01 Jan 2026Hi!"
+    base.tokenizer.save_pretrained(tmp_path / "out")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert again.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False) == "01 Jan 2026Hi!"
+
+
+def test_what_ends_a_completion(tmp_path):
+    """The tokenizer's end, and those that the model's own files name beside it."""
+    config = saved(tmp_path / "model", transformers.LlamaConfig(**SHAPE))
+    ends = transformers.AutoTokenizer.from_pretrained(config.name).eos_token_id
+    transformers.GenerationConfig(eos_token_id=[ends, 99]).save_pretrained(config.name)
+    assert {ends, 99} <= set(load_base(config).stop_ids)
+
+
 def test_a_window_is_what_it_can_read(tmp_path):
     """Within it all tokens see each other, as in the attention here."""
     config = transformers.MistralConfig(**SHAPE, max_position_embeddings=256, sliding_window=64)

@@ -61,6 +61,20 @@ def test_it_learns(tmp_path):
     assert all(new > old + 1 for new, old in zip(after, margins, strict=True))
 
 
+def test_it_has_no_dropout(tmp_path):
+    """The reference's numbers were computed without: from it the loss starts at log 2 with GPT-2's dropout, too."""
+    base = tiny_base("gpt2")
+    assert any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in base.model.modules())
+    rows = [Row(row.prompt, row.answers, [*sums(base, base.model, row), 1.0]) for row in ROWS]
+    with Tracker(tmp_path, "dpo", ()) as tracker:
+        tune(
+            base, rows, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker, start=LoraConfig(r=2),
+            settings=TuningConfig(epochs=1, learning_rate=1e-9, batch_size=2), loss=lambda *given: dpo.loss(0.5, *given),
+        )  # fmt: skip
+    line = json.loads((tmp_path / "metrics.jsonl").read_text(encoding="utf-8"))
+    assert float(line["loss"]) == pytest.approx(0.6931, abs=1e-3)
+
+
 def test_what_it_learns_from(monkeypatch, tmp_path):
     """The sampled pairs: the chosen completion first, with what the SFT model gave either; no pair of the bench's."""
     workspace = Workspace(tmp_path)

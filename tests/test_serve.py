@@ -168,8 +168,8 @@ def test_an_answer_that_nobody_waits_for_is_not_decoded_on(base, monkeypatch):
 
     monkeypatch.setattr("kohai.serve.generate", kept)
     with serving(replace(base, stop_ids=())) as url:
+        body = {"messages": HELLO, "max_tokens": 3500}
         with pytest.raises(httpx2.TimeoutException):
-            body = {"messages": HELLO, "max_tokens": 3500}
             httpx2.post(f"{url}/chat/completions", json=body, trust_env=False, timeout=0.5)
         assert ask(url, max_tokens=1).status_code == 200
     given_up, last = (len(answers[0][0].ids) for answers in found)

@@ -17,7 +17,7 @@ from kohai.records import Completion
 from kohai.sandbox import of_run
 from kohai.stages import prepare
 from kohai.tasks import load_tasks
-from kohai.workspace import FORMAT, Workspace, digest_json, digest_path, run_stage, writing
+from kohai.workspace import FORMAT, Workspace, digest_json, digest_of_base, digest_path, run_stage, writing
 
 ROOT = Path(__file__).parent.parent
 
@@ -355,3 +355,13 @@ def test_what_outcomes_depend_on(tmp_path):
     assert (third[0] != second[0], third[1]) == (True, second[1])
     config = load_config(ROOT / "configs" / "smoke.yaml", [*settings, "tasks.state=other.db"])
     assert seen()[0] != third[0]
+
+
+def test_a_base_that_is_a_folder_is_known_by_its_files(tmp_path):
+    """By its name alone where it is none."""
+    assert digest_of_base("smollm2-135m-instruct") is None
+    for name, text in (("a", "first"), ("b", "second")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text(text)
+    assert digest_of_base(str(tmp_path / "a")) != digest_of_base(str(tmp_path / "b"))
+    assert digest_of_base(str(tmp_path / "a")) == digest_path(tmp_path / "a")

@@ -20,7 +20,7 @@ from kohai.config import Config, to_yaml
 from kohai.errors import ConfigError, UserError
 from kohai.judge import load_rubric
 from kohai.tasks.apibench import read_answers
-from kohai.workspace import ROUNDED, Workspace, run_stage
+from kohai.workspace import ROUNDED, Workspace, digest_of_base, run_stage
 
 STAGES = (
     "prepare",  # read the package statically, load the tasks, write a prompt for each
@@ -98,6 +98,8 @@ def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> 
             stage = importlib.import_module(f"kohai.stages.{name}")
             in_round = workspace.of_round(number)
             settings, inputs = stage.depends(config, in_round)
+            if (base := digest_of_base(config.model.name)) is not None:  # a folder may hold another model since
+                settings |= {"base": base}
             work = partial(stage.run, config, in_round)
             if name in TOGETHER:
                 work = partial(call_all, name, number, work)

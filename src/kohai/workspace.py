@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -298,6 +299,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def digest_of_base(name: str) -> str | None:
+    """Of a base model that is a folder, once in a process; None for one that has a name."""
+    return digest_path(Path(name)) if Path(name).is_dir() else None
 
 
 def digest_json(value: Any) -> str:

@@ -86,7 +86,7 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
     """Adds the adapter saved in `folder` under a role's name.
 
     Raises:
-        DataError: no adapter there, or a truncated one.
+        DataError: no adapter there, a truncated one, or one that changes more than linear layers.
     """
     if not (folder / SETTINGS).is_file():  # peft would ask the hub for a model of that name
         raise DataError(
@@ -103,8 +103,25 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
         raise DataError(
             f"{folder}: the adapter does not load ({reason}); delete its stage's folder and run again"
         ) from None
+    if problem := _problem_of(model.peft_config[name]):
+        raise DataError(f"{folder}: the adapter {problem}, which Kohai does not sample with; take another one")
     _scale_narrowly(model, name)
     return model.to(base.device)
+
+
+def _problem_of(settings: Any) -> str:
+    """What of an adapter from elsewhere `merged` would leave out; empty where there is nothing."""
+    problems = {
+        "is no LoRA": settings.peft_type != peft.PeftType.LORA,
+        "trains the base's own biases": getattr(settings, "bias", "none") != "none",
+        "brings whole layers of its own (modules_to_save)": bool(getattr(settings, "modules_to_save", None)),
+        "adapts tokens": bool(getattr(settings, "trainable_token_indices", None)),
+        "adapts parameters by name (target_parameters)": bool(getattr(settings, "target_parameters", None)),
+        "adapts an embedding": any(
+            wanted in str(getattr(settings, "target_modules", "")) for wanted in ("embed_tokens", "'wte'", "'wpe'")
+        ),
+    }
+    return next((problem for problem, is_so in problems.items() if is_so), "")
 
 
 def _scale_narrowly(model: Any, name: str) -> None:
@@ -128,7 +145,8 @@ def save(model: Any, name: str, folder: Path) -> None:
         (made / "README.md").unlink(missing_ok=True)  # a form that nobody filled in
         settings = made / "adapter_config.json"
         found = json.loads(settings.read_text(encoding="utf-8"))
-        found["target_modules"] = sorted(found["target_modules"])  # a set: its order differs from process to process
+        if isinstance(found["target_modules"], list):  # of a set: its order differs from process to process
+            found["target_modules"].sort()
         settings.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
         made.rename(temporary)
         if not inner.exists():

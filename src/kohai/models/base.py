@@ -115,17 +115,48 @@ def load_base(config: ModelConfig) -> Base:
             raise DataError(f"model {config.name}: {folder} does not load ({reason}); {hint}") from None
     if problem := _problem_of_attention(model):
         raise DataError(f"model {config.name}: {problem}, which Kohai's attention does not do; take another model")
-    if config.chat == "gorilla":
-        tokenizer.chat_template = GORILLA
-    elif not tokenizer.chat_template or config.name == DEFAULT:
-        tokenizer.chat_template = CHATML  # the shipped template adds a system message of 20 tokens to each prompt
+    tokenizer.chat_template = _template(config, tokenizer)
     model.to(device=device).eval().requires_grad_(False)
     for parameter in model.parameters():  # not RoPE's frequencies: rounded, they are another model's at each far place
         parameter.data = parameter.data.to(dtype)
     if device.type == "cpu":
         lay_out_for_cpu(model)
-    stops = {tokenizer.eos_token_id, *_ids(tokenizer, ("<|im_end|>", "<|endoftext|>"))}
+    if not _logits_are_the_heads(model):
+        raise DataError(
+            f"model {config.name}: its logits are not those of its output layer alone (scaled or capped ones, say), "
+            "which Kohai would compute wrongly; take another model"
+        )
+    of_model = model.generation_config.eos_token_id if model.generation_config is not None else None
+    more = of_model if isinstance(of_model, list) else [of_model]
+    stops = {tokenizer.eos_token_id, *more, *_ids(tokenizer, ("<|im_end|>", "<|endoftext|>"))}
     return Base(model, tokenizer, dtype, device, tuple(sorted(i for i in stops if i is not None)))
+
+
+def _template(config: ModelConfig, tokenizer: Any) -> str:
+    """How a conversation is laid out: the model's own template where it has one, the same on each day and without
+    thinking.
+    """
+    own = tokenizer.chat_template
+    if config.chat == "gorilla" or not own or config.name == DEFAULT:
+        # The default's own adds a system message of 20 tokens to each prompt.
+        plain = GORILLA if config.chat == "gorilla" else CHATML
+        begins = tokenizer.bos_token_id is not None and tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id]
+        return "{{ bos_token }}" + plain if begins else plain
+    fixed = str(own)
+    if "strftime_now" in fixed:
+        fixed = "{%- macro strftime_now(format) %}01 Jan 2026{% endmacro -%}" + fixed
+    if "enable_thinking" in fixed:
+        fixed = "{%- set enable_thinking = false -%}" + fixed
+    return fixed
+
+
+@torch.inference_mode()
+def _logits_are_the_heads(model: Any) -> bool:
+    """Whether the model does nothing to what its output layer says: here that layer is asked itself."""
+    ids = torch.arange(8, device=model.device)[None]
+    ours = model.get_output_embeddings()(model.base_model(input_ids=ids, use_cache=False).last_hidden_state).float()
+    theirs = model(input_ids=ids, use_cache=False).logits.float()
+    return ours.shape == theirs.shape and bool((ours - theirs).abs().max() <= 1e-3 * theirs.abs().max())
 
 
 def _problem_of_attention(model: Any) -> str:

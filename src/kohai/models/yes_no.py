@@ -78,8 +78,8 @@ class YesNo:
         """(number of questions,): P(yes) / (P(yes) + P(no)) after each."""
         packed = pack(groups, self.base.device)
         hidden = hidden_states(plain, packed)[packed.lasts]
-        head = plain.get_output_embeddings().weight
-        yes, no = ((hidden @ head[self._ids[word]].T).float().logsumexp(-1) for word in ("yes", "no"))
+        logits = plain.get_output_embeddings()(hidden)
+        yes, no = (logits[:, self._ids[word]].float().logsumexp(-1) for word in ("yes", "no"))
         return torch.sigmoid(yes - no)
 
     def _verdict(self, criterion: Criterion, probability: float) -> Verdict:

@@ -32,7 +32,7 @@ from kohai.sandbox import of_run
 from kohai.sandbox.of_run import execute
 from kohai.tasks.apibench import answer_code, read_answers
 from kohai.verify.of_run import RunChecks
-from kohai.workspace import Workspace, digest_json, digest_path
+from kohai.workspace import Workspace, digest_json, digest_of_base, digest_path
 
 ADAPTERS = {
     "base": None,
@@ -139,6 +139,8 @@ def answers(
         "tasks": keys,
         "prompts": digest_json(list(texts)),
     }
+    if (of_base := digest_of_base(config.model.name)) is not None:
+        proof["base"] = of_base
 
     memory = workspace.path("evaluate", f"{arm}-batches.jsonl")
 

@@ -44,7 +44,8 @@ def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], list[
         "package": config.package.model_dump(mode="json"),
         "tasks": tasks.model_dump(mode="json"),
         "prompt": config.prompt.model_dump(mode="json"),
-        "model": config.model.name,
+        "model": [config.model.name, config.model.chat],
+        "max_new_tokens": max(config.sample.max_new_tokens, config.rl.sampling.max_new_tokens),
         "n_calibration": config.feedback.reviewer.n_calibration,
         "n_bench": config.feedback.bench.n_tasks,
     }

@@ -182,6 +182,9 @@ def combined(
 ) -> RewardModel:
     """The members as one reward model: an ensemble that asks each, or one of their mean weights."""
     if settings.combine == "average" and len(heads) > 1:
+        shape = model.peft_config[names[0]]
+        if shape.use_rslora or shape.use_dora or shape.lora_bias:
+            raise UserError("reward_model.combine: such adapters have no average (rsLoRA, DoRA, a bias); set ensemble")
         model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
         return RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
     return RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
