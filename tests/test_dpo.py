@@ -69,7 +69,8 @@ def test_it_has_no_dropout(tmp_path):
     with Tracker(tmp_path, "dpo", ()) as tracker:
         tune(
             base, rows, tmp_path / "adapter", name="dpo", seed=0, tracker=tracker, start=LoraConfig(r=2),
-            settings=TuningConfig(epochs=1, learning_rate=1e-9, batch_size=2), loss=lambda *given: dpo.loss(0.5, *given),
+            settings=TuningConfig(epochs=1, learning_rate=1e-9, batch_size=2),
+            loss=lambda *given: dpo.loss(0.5, *given),
         )  # fmt: skip
     line = json.loads((tmp_path / "metrics.jsonl").read_text(encoding="utf-8"))
     assert float(line["loss"]) == pytest.approx(0.6931, abs=1e-3)
