@@ -25,7 +25,12 @@ SETTINGS = RlConfig(estimator="grpo", kl_coef=0.04)
 LORA = LoraConfig(r=16, alpha=32.0)
 RARE = 40  # every so many-th token of the vocabulary ends a completion: lengths are uneven
 LONGEST = 128
-THEIR_SETTINGS = ((32, True), (8, True), (32, False))  # completions in a batch of an update; whether torch autocasts
+THEIR_SETTINGS = (
+    (32, True),
+    (8, True),
+    (32, False),
+    (8, False),
+)  # completions in a batch of an update; whether torch autocasts
 
 
 def run() -> list[Row]:
@@ -43,9 +48,11 @@ def step_row() -> Row:
     theirs = {}
     for batch, is_cast in THEIR_SETTINGS:
         base = endless(load_base(ModelConfig()))
+        if is_cast and base.dtype != torch.bfloat16:
+            continue
         for parameter in base.model.parameters():
             parameter.data = parameter.data.contiguous()
-        seconds = their_steps(base, batch, is_cast and base.dtype == torch.bfloat16)
+        seconds = their_steps(base, batch, is_cast)
         theirs[f"{batch} in a batch{', autocast' if is_cast else ''}"] = seconds
     how = min(theirs, key=theirs.__getitem__)
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in theirs.items())

@@ -131,6 +131,7 @@ def test_targets_by_a_pattern_are_kept(tmp_path):
         ({"bias": "all"}, "the base's own biases"),
         ({"target_modules": ["q_proj", "embed_tokens"]}, "adapts an embedding"),
         ({"trainable_token_indices": [5]}, "adapts tokens"),
+        ({"target_modules": ["lm_head"]}, "an output layer that is the embedding's"),
     ],
 )
 def test_what_would_be_left_out_is_refused(tmp_path, more, match):
@@ -138,6 +139,7 @@ def test_what_would_be_left_out_is_refused(tmp_path, more, match):
     settings = peft.LoraConfig(**({"r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"} | more))
     peft.get_peft_model(tiny_base().model, settings, adapter_name="one").save_pretrained(tmp_path)
     base = tiny_base()
+    base.model.config.tie_word_embeddings = "lm_head" in more.get("target_modules", ())
     with pytest.raises(DataError, match=f"{match}.*, which Kohai does not sample with"):
         adapters.load(base, base.model, "one", tmp_path / "one")
 

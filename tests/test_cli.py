@@ -129,7 +129,7 @@ STAGE = """
 import hashlib, sys, time
 import kohai
 from kohai import cli, stopping
-stopping.GRACE_SECONDS = 1.0
+stopping.GRACE_SECONDS = 2.0
 def run(config, stages=None):
     print("working", flush=True)
     try:

@@ -45,8 +45,8 @@ def run(tmp_path):
     reports = {
         "prepare": {"tasks": {"demo": 3, "test": 2}},
         "feedback": {"judges": ["reviewer"], "rubric": "abc123", "completions": 12, "unscored": 1},
-        "reward_model": {"hacks": {"verbosity": {"difference": -0.1}}, "hacks_that_pay": []},
-        "rl": {"alarm": "alarm: of 8 probe tasks 3 run"},
+        "reward_model": {"hacks": {"verbosity": {"difference": -0.1, "n": 16}}, "hacks_that_pay": []},
+        "rl": {"alarm": "alarm: of 8 probe tasks 3 run", "alarm_answer": "stop", "best_step": 0},
     }
     for stage, report in reports.items():
         workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
@@ -146,7 +146,8 @@ def test_the_card(run, tmp_path):
 @pytest.mark.parametrize(
     ("report", "why"),
     [
-        ({"hacks": {"verbosity": {}}, "hacks_that_pay": ["verbosity"]}, "the reward model pays for verbosity"),
+        ({"hacks": {"verbosity": {"n": 9}}, "hacks_that_pay": ["verbosity"]}, "the reward model pays for verbosity"),
+        ({"hacks": {"verbosity": {"n": 4}}, "hacks_that_pay": []}, "hacks were tried on 4 honest program(s) alone"),
         ({"hacks": {}, "hacks_that_pay": []}, "no hack was tried on the reward model"),
     ],
 )

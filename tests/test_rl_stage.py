@@ -19,6 +19,7 @@ from kohai.models.losses import KlController
 from kohai.models.ppo import Rollout, ValueHead
 from kohai.models.reward import RewardHead
 from kohai.records import Effect, Execution, Feedback, Task, Verdict
+from kohai.report import words
 from kohai.stages.rl_execution import on_execution
 from kohai.workspace import Workspace
 
@@ -309,15 +310,21 @@ def test_stopped_and_gone_on(monkeypatch, tmp_path, alarm):
     assert len({one["kl_coef"] for one in whole[2].values()}) > 2
 
 
-def test_nothing_learned_is_no_policy(monkeypatch, tmp_path):
-    """Steps of whose completions none passes: an error, not an arm that is SFT by another name."""
+def test_nothing_learned_is_said(monkeypatch, tmp_path):
+    """Steps of whose completions none passes: the arm is SFT by another name, and the report says so at its top."""
+    told = []
+    monkeypatch.setattr(rl.progress, "say", told.append)
+    monkeypatch.setattr(rl.adapters, "save", lambda *_: None)
     config = config_of(tmp_path, {"steps": 2, "probe_every": 0})
     trainer = SimpleNamespace(model=tiny_base().model, value_head=ValueHead(8, 0), kl=KlController(0.1, None))
     monkeypatch.setattr(rl, "start", lambda _config, _workspace: trainer)
     monkeypatch.setattr(rl, "collect", lambda _trainer, _step: ([], {"completions": 1.0, "unscored": 0.0}))
     monkeypatch.setattr(rl.adapters, "parameters", lambda _model, _name: [torch.nn.Parameter(torch.zeros(1))])
-    with pytest.raises(TrainingError, match=r"of none of its 2 steps' tasks is there a completion that passes"):
-        rl.train(config, Workspace(tmp_path), "rl")
+    report = rl.train(config, Workspace(tmp_path), "rl")
+    assert (report["steps"], report["steps_learned_from"]) == (2, 0)
+    assert "none of its 2 steps had anything to learn from" in told[-1]
+    [said] = words.alarms({"stages": {"rl": report, "sft": {"steps": 3}}})
+    assert said == "rl: nothing was learned; its policy is the one that it started from."
 
 
 @pytest.mark.parametrize(("answer", "steps", "weight"), [("roll_back", 3, 1.0), ("stop", 3, 3.0), ("warn", 4, 4.0)])
@@ -329,6 +336,7 @@ def test_the_brakes(monkeypatch, tmp_path, answer, steps, weight):
     assert (report["steps"], saved) == (steps, [weight])
     assert (report["alarm_answer"], report["best_step"]) == (answer, 1)
     assert [one["step"] for one in report["probe_saved"]] == [1 if answer == "roll_back" else steps]
+    assert report["steps_learned_from"] == steps
     assert "0 run at step 3, 8 did at step 1, and the reward rose: it is being hacked" in report["alarm"]
 
 

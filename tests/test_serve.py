@@ -1,10 +1,12 @@
 """The chat endpoint: a real server with a tiny model, and the base model behind it as a judge."""
 
 import contextlib
+import json
 import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -160,17 +162,20 @@ def test_a_client_that_has_gone_is_not_decoded_for(url, monkeypatch):
 
 def test_an_answer_that_nobody_waits_for_is_not_decoded_on(base, monkeypatch):
     """The client of a long one gives up: the next request is served before it could have ended."""
-    found = []
+    found, begun = [], threading.Event()
 
     def kept(*args, **settings):
+        begun.set()
         found.append(generate(*args, **settings))
         return found[-1]
 
     monkeypatch.setattr("kohai.serve.generate", kept)
     with serving(replace(base, stop_ids=())) as url:
-        body = {"messages": HELLO, "max_tokens": 3500}
-        with pytest.raises(httpx2.TimeoutException):
-            httpx2.post(f"{url}/chat/completions", json=body, trust_env=False, timeout=0.5)
+        body = json.dumps({"messages": HELLO, "max_tokens": 3500}).encode()
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        with socket.create_connection(("127.0.0.1", int(url.split(":")[2].partition("/")[0]))) as client:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert begun.wait(30)
         assert ask(url, max_tokens=1).status_code == 200
     given_up, last = (len(answers[0][0].ids) for answers in found)
     assert 1 <= given_up < 3500

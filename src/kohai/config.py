@@ -127,6 +127,11 @@ class ModelConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto = cuda where there is one.")
     threads: Natural = Field(0, description="CPU threads; 0 = one per core.")
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is one of the two that Kohai makes itself, by their names and always alike."""
+        return self.name in ("smollm2-135m-instruct", "tiny-random")
+
 
 class LoraConfig(_Section):
     """A low-rank adapter (arXiv 2106.09685) on the linear layers of the model's blocks."""
@@ -317,7 +322,9 @@ class FeedbackConfig(_Section):
     yes_no: YesNoConfig = YesNoConfig()
     bench: JudgeBenchConfig = JudgeBenchConfig()
     labels: Path | None = Field(
-        None, description="People's answers: JSON Lines of task_id, index, criterion, answer (yes or no)."
+        None,
+        description="People's answers: JSON Lines of task_id, index, criterion, answer (yes or no), "
+        "and code (the program, where they are of that alone).",
     )
     soft: bool = Field(True, description="An `llm` yes counts with its probability where the judge gives one.")
     max_unscored: Share = Field(0.2, description="The stage stops when a larger share of verdicts is unscored.")
@@ -465,7 +472,8 @@ class RlConfig(_Section):
     )
     keep_every: Natural = Field(
         0,
-        description="Steps between policies that are kept, as policies/step-N of the stage's folder; 0 = none.",
+        description="Steps between policies that are kept, as policies/step-N of the stage's folder, beside "
+        "policies/best, which the probe set likes best; 0 = none.",
     )
 
 

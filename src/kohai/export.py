@@ -24,6 +24,7 @@ from kohai.workspace import Workspace, digest_path, writing
 
 GGUF = "model.gguf"
 WITHOUT_FEEDBACK = ("sft", "rl_execution")
+ENOUGH_HACKED = 5  # programs
 ARMS = tuple(arm for arm, parts in ADAPTERS.items() if parts is not None)
 
 
@@ -97,6 +98,8 @@ def gate(config: Config, workspace: Workspace, arm: str) -> str:
     report = _report(workspace, "reward_model") or {}
     if not report.get("hacks"):
         return "no hack was tried on the reward model (reward_model.n_hacked is 0, or no sampled program ran)"
+    if (tried := max(found["n"] for found in report["hacks"].values())) < ENOUGH_HACKED:
+        return f"hacks were tried on {tried} honest program(s) alone, which tells too little"
     if paying := report["hacks_that_pay"]:
         return f"the reward model pays for {', '.join(paying)}"
     return ""
@@ -174,7 +177,7 @@ def _numbers(workspace: Workspace, arm: str) -> Iterator[str]:
     if evaluated != digest_path(weights):
         yield "These weights were not evaluated."
         return
-    text = markdown.render(gather(workspace))
+    text = markdown.render(gather(workspace.of_round(1)))
     yield text.partition("\n")[2].strip().replace("\n## ", "\n### ")
 
 

@@ -98,8 +98,8 @@ def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> 
             stage = importlib.import_module(f"kohai.stages.{name}")
             in_round = workspace.of_round(number)
             settings, inputs = stage.depends(config, in_round)
-            if (base := digest_of_base(config.model.name)) is not None:  # a folder may hold another model since
-                settings |= {"base": base}
+            if not config.model.is_ours:  # a folder may hold another model since
+                settings |= {"base": digest_of_base(config.model.name)}
             work = partial(stage.run, config, in_round)
             if name in TOGETHER:
                 work = partial(call_all, name, number, work)

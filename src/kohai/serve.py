@@ -174,6 +174,7 @@ def application(base: Base, plain: Any, name: str) -> FastAPI:
                     stop=gone.is_set,
                 )
         except asyncio.CancelledError:  # the server is being stopped
+            gone.set()
             return Response(status_code=STOPPING)
         finally:
             watching.cancel()

@@ -34,6 +34,7 @@ from kohai import machine, records
 from kohai.errors import InternalError, KohaiError, WorkspaceError
 from kohai.records import Prompt
 
+PROMPT_LAYOUT = 2  # rises with a change of the prompts that bases but the default are given
 FORMAT = 4
 ROUNDED = ("sample", "feedback", "reward_model", "rl")  # the stages that each round does again
 FULL_BYTES = 1 << 20  # with less than this, a library's unclear error is taken for a full disk
@@ -302,9 +303,9 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def digest_of_base(name: str) -> str | None:
-    """Of a base model that is a folder, once in a process; None for one that has a name."""
-    return digest_path(Path(name)) if Path(name).is_dir() else None
+def digest_of_base(name: str) -> str:
+    """Of a base that is a folder its files' (once in a process), else its name; and how prompts of it are laid out."""
+    return f"{PROMPT_LAYOUT}/{digest_path(Path(name)) if Path(name).is_dir() else name}"
 
 
 def digest_json(value: Any) -> str:

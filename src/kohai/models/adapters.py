@@ -103,23 +103,24 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
         raise DataError(
             f"{folder}: the adapter does not load ({reason}); delete its stage's folder and run again"
         ) from None
-    if problem := _problem_of(model.peft_config[name]):
+    if problem := _problem_of(base, model.peft_config[name]):
         raise DataError(f"{folder}: the adapter {problem}, which Kohai does not sample with; take another one")
     _scale_narrowly(model, name)
     return model.to(base.device)
 
 
-def _problem_of(settings: Any) -> str:
-    """What of an adapter from elsewhere `merged` would leave out; empty where there is nothing."""
+def _problem_of(base: Base, settings: Any) -> str:
+    """What of an adapter from elsewhere `merged` would leave out or change too; empty where there is nothing."""
+    targets = str(getattr(settings, "target_modules", ""))
+    is_tied = bool(getattr(base.model.config, "tie_word_embeddings", False))
     problems = {
         "is no LoRA": settings.peft_type != peft.PeftType.LORA,
         "trains the base's own biases": getattr(settings, "bias", "none") != "none",
         "brings whole layers of its own (modules_to_save)": bool(getattr(settings, "modules_to_save", None)),
         "adapts tokens": bool(getattr(settings, "trainable_token_indices", None)),
         "adapts parameters by name (target_parameters)": bool(getattr(settings, "target_parameters", None)),
-        "adapts an embedding": any(
-            wanted in str(getattr(settings, "target_modules", "")) for wanted in ("embed_tokens", "'wte'", "'wpe'")
-        ),
+        "adapts an embedding": any(part in targets for part in ("embed_tokens", "wte", "wpe")),
+        "adapts an output layer that is the embedding's": is_tied and "lm_head" in targets,
     }
     return next((problem for problem, is_so in problems.items() if is_so), "")
 

@@ -137,6 +137,8 @@ def _template(config: ModelConfig, tokenizer: Any) -> str:
     thinking.
     """
     own = tokenizer.chat_template
+    if isinstance(own, dict):  # several by their names; this one is taken where none is named
+        own = own.get("default")
     if config.chat == "gorilla" or not own or config.name == DEFAULT:
         # The default's own adds a system message of 20 tokens to each prompt.
         plain = GORILLA if config.chat == "gorilla" else CHATML

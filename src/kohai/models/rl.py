@@ -74,11 +74,11 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
     """Trains the adapter `policy`; all that it writes is in the stage's folder.
 
     Returns:
-        Steps and updates taken, the last step's numbers, the probe set before and with the weights that are saved, and
-        what the alarm said, if it rang.
+        Steps taken, and those that had something to learn from, the last step's numbers, the probe set before and with
+        the weights that are saved, and what the alarm said, if it rang.
 
     Raises:
-        TrainingError: a gradient is not a number, or there was nothing to learn from.
+        TrainingError: a reward or a gradient is not a number.
         UnscoredError: the environment kept more completions from running than `feedback.max_unscored` allows.
     """
     trainer = start(config, workspace)
@@ -160,16 +160,15 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
             done = step + 1
             bar.advance(note=f"reward {numbers.get('reward', math.nan):+.2f}, KL {numbers.get('kl', math.nan):.2f}")
     if done and not control["learned"]:
-        raise TrainingError(
-            f"{stage}: of none of its {done} steps' tasks is there a completion that passes rl.gates, so nothing was "
-            "learned; look at the feedback stage's report for which gate stops them, or leave the arm out of "
-            "evaluate.arms"
+        progress.say(
+            f"{stage}: none of its {done} steps had anything to learn from (no completion passes rl.gates, or their "
+            "credit is nil): its policy is the one that it started from"
         )
     is_rolled_back = bool(alarm) and settings.alarm == "roll_back"
     if is_rolled_back:
         keep(best, weights)
     lines = [probes[key] for key in sorted(probes, key=int)]
-    of_saved = [line for line in lines if not is_rolled_back or line["step"] == control["best_step"]]
+    of_saved = [line for line in lines if line["step"] == (control["best_step"] if is_rolled_back else done)]
     if leads:
         if settings.keep_every and probes:
             last = [weight.detach().clone() for weight in weights]

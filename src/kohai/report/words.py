@@ -187,13 +187,15 @@ def headline(report: Mapping[str, Any]) -> str:
 
 
 def alarms(report: Mapping[str, Any]) -> Iterator[str]:
-    """What RL's brakes said and did, of each stage in which they did."""
+    """What RL's brakes said and did, of each stage in which they did; and which stage learned nothing."""
     done = {
         "roll_back": "its weights are those of step {0}",
         "stop": "it ended there",
         "warn": "it went on, as rl.alarm says",
     }
     for stage, found in report["stages"].items():
+        if found and found.get("steps_learned_from") == 0 and found["steps"]:
+            yield f"{stage.replace('_', '-')}: nothing was learned; its policy is the one that it started from."
         if found and found.get("alarm"):
             answer = done[found["alarm_answer"]].format(found["best_step"])
             yield f"{stage.replace('_', '-')}: {found['alarm']}; {answer}."

@@ -139,8 +139,8 @@ def answers(
         "tasks": keys,
         "prompts": digest_json(list(texts)),
     }
-    if (of_base := digest_of_base(config.model.name)) is not None:
-        proof["base"] = of_base
+    if not config.model.is_ours:
+        proof["base"] = digest_of_base(config.model.name)
 
     memory = workspace.path("evaluate", f"{arm}-batches.jsonl")
 

@@ -7,6 +7,7 @@ their own draw of the tasks. Tasks held out by seed give the reported accuracy a
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -132,6 +133,10 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     seen = {task_id: noisy[task_id] for task_id in learned}
     material = Material(instructions, codes, findings, seen, learned)
     start_from = first_adapter(config, workspace)
+    if settings.combine == "average" and settings.members > 1:
+        shape = json.loads((start_from / adapters.SETTINGS).read_text(encoding="utf-8"))
+        if any(shape.get(kind) for kind in ("use_rslora", "use_dora", "lora_bias")):
+            raise UserError("reward_model.combine: such adapters have no average (rsLoRA, DoRA, a bias); set ensemble")
     model, names, heads, logprobs = fit_members(config, workspace, base, material, start_from)
     reward_model = combined(settings, base, model, names, heads)
     head = reward_model.head
@@ -182,9 +187,6 @@ def combined(
 ) -> RewardModel:
     """The members as one reward model: an ensemble that asks each, or one of their mean weights."""
     if settings.combine == "average" and len(heads) > 1:
-        shape = model.peft_config[names[0]]
-        if shape.use_rslora or shape.use_dora or shape.lora_bias:
-            raise UserError("reward_model.combine: such adapters have no average (rsLoRA, DoRA, a bias); set ensemble")
         model.add_weighted_adapter(names, [1 / len(names)] * len(names), "averaged", combination_type="cat")
         return RewardModel(base, model, averaged(heads).to(base.device), ["averaged"])
     return RewardModel(base, model, stacked(heads, settings.risk).to(base.device), names)
