@@ -353,7 +353,7 @@ def test_two_rounds(whole, tmp_path):
     evaluated = json.loads((runs[0] / "evaluate" / "manifest.json").read_text())["inputs"]
     assert "rl_2/policy" in evaluated
     assert "rl/policy" not in evaluated
-    assert [path.name for path in sorted((runs[0] / "rl_2" / "policies").iterdir())] == ["step-2"]
+    assert [path.name for path in sorted((runs[0] / "rl_2" / "policies").iterdir())] == ["best", "step-2"]
     assert digest_path(runs[0] / "rl_2" / "policies" / "step-2") == digest_path(runs[0] / "rl_2" / "policy")
     report = json.loads((runs[0] / "report" / "report.json").read_text(encoding="utf-8"))
     assert [line["step"] for line in report["curves"]["rl"]] == [1, 2, 3, 4]

@@ -65,7 +65,8 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
     if known:
         line["effect_match"] = asdict(wilson(sum(known), len(known)))
         told = [(reward, bool(m)) for reward, m in zip(rewards, matches, strict=True) if m is not None]
-        line["effect_auc"] = auc([reward for reward, _ in told], [is_right for _, is_right in told])
+        if (area := auc([reward for reward, _ in told], [is_right for _, is_right in told])) is not None:
+            line["effect_auc"] = area
     return line
 
 
