@@ -437,6 +437,14 @@ def test_markdown(workspace):
     assert "| SFT | 50.0 % [25." in text
     assert "| reference code | 100.0 % [" in text
     assert table(["a|b"], [["c"]]).splitlines()[0] == "| a\\|b |"
+    assert re.search(r"^\| RLAIF \|.*\| 11 \|", text, re.M)
+
+
+def test_rows_of_metrics_with_different_tasks(workspace):
+    """From the fewest to the most."""
+    rows = [replace(one, metrics={**one.metrics, "exact_api": True}) for one in evaluations()]
+    workspace.write_records("evaluate/evaluations.jsonl", rows)
+    assert re.search(r"^\| RLAIF \|.*\| 11–12 \|", report.write(workspace).table.read_text(), re.M)
 
 
 def test_terminal(workspace, capsys):

@@ -53,10 +53,9 @@ def differences_table(report: Mapping[str, Any], split: str) -> tuple[list[str],
 
 
 def _numbers(entry: Mapping[str, Any]) -> str:
-    """How many tasks the numbers are of; one by one where they are of different tasks."""
-    found = [entry[metric]["n"] if metric in entry else words.ABSENT for metric in METRICS]
-    known = dict.fromkeys(n for n in found if n != words.ABSENT)
-    return " / ".join(map(str, found if len(known) > 1 else known)) or words.ABSENT
+    """Of how many tasks the numbers are; from the fewest to the most where they are of different ones."""
+    known = sorted({entry[metric]["n"] for metric in METRICS if metric in entry})
+    return "–".join(map(str, dict.fromkeys([*known[:1], *known[-1:]]))) or words.ABSENT
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
