@@ -138,6 +138,7 @@ def their_steps(base: Base, batch: int, is_cast: bool) -> float:
                 disable_tqdm=True,
             ),
         )
+        trainer.remove_callback(transformers.PrinterCallback)  # standard output is the benchmark's own
         trainer.train()
         trainer.model.unload()
     return statistics.median(ends[1:])
