@@ -250,6 +250,10 @@ def test_what_an_update_tells():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 * rl.schedule(3, 36 * 4))
     assert all(weight.grad is None for weight in weights)
     assert 0 < numbers["kl"] < 1  # in the first epoch it is 0
+    trainer, weights, optimizer = learner("rloo", 1e-9)
+    apart = rollout_of(trainer.base, [0.0, 0.0], reference_shift=-0.5)  # five tokens of two completions
+    found = rl.update(trainer, [apart], weights, optimizer, 0)
+    assert found["kl"] == pytest.approx(5 * 0.106531 / 2, abs=1e-4)
 
 
 def test_a_gradient_that_is_no_number():
