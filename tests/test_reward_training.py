@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from tiny_models import tiny_base
+from tiny_models import Stops, tiny_base
 
 from kohai.config import LoraConfig, parse_config
 from kohai.judge import load_rubric
 from kohai.models import adapters, reward_training
 from kohai.models.reward_training import Material, fit_members, laid_out
-from kohai.models.tracking import Tracker
 from kohai.records import Execution, Feedback, Preference, Verdict
 from kohai.stages.reward_model import by_criterion, combined, correlations, effect_auc, pair_accuracy, split_tasks
 from kohai.verify import CRITERIA
@@ -65,18 +64,6 @@ def test_what_is_preferred_gains(tmp_path, start_from):
             ahead[label, epochs] = apart(found, material)
     assert ahead[1.0, 8] > ahead[1.0, 0] + 1
     assert ahead[0.0, 8] < ahead[0.0, 0] - 1
-
-
-class Stops(Tracker):
-    """Raises once the update is logged."""
-
-    last = 0
-
-    def log(self, step, numbers):
-        """Then stops, if it was the last."""
-        super().log(step, numbers)
-        if step == self.last:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("last", [8, 20])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny_models import plain_logprobs, tiny_base
+from tiny_models import Stops, plain_logprobs, tiny_base
 
 from kohai.config import LoraConfig, TuningConfig
 from kohai.models import adapters
@@ -12,18 +12,6 @@ from kohai.models.tracking import Tracker
 from kohai.models.tuning import schedule, tune
 
 PAIRS = [([40 + n, 41], [50 + n, 51, 2]) for n in range(12)]
-
-
-class Stops(Tracker):
-    """Raises once the update is logged."""
-
-    last = 0
-
-    def log(self, step, numbers):
-        """Then stops, if it was the last."""
-        super().log(step, numbers)
-        if step == self.last:
-            raise KeyboardInterrupt
 
 
 def tuned(folder, n_pairs, last=0, epochs=1):

@@ -1,8 +1,10 @@
-"""Tiny random models of four architectures, as bases: what the tests of the models layer run on."""
+"""Tiny random models of four architectures, as bases, and a training that stops: what the tests of the models layer
+run on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +14,7 @@ import transformers
 from kohai.config import ModelConfig
 from kohai.models import adapters
 from kohai.models.base import Base, load_base
+from kohai.models.tracking import Tracker
 
 ARCHITECTURES = ("llama", "gpt2", "qwen2", "qwen3")
 
@@ -63,6 +66,18 @@ def move(model: Any, seed: int, size: float = 0.2) -> None:
     generator = torch.Generator().manual_seed(seed)
     for weight in adapters.parameters(model, "policy"):
         weight.data.copy_(torch.randn(weight.shape, generator=generator) * size)
+
+
+class Stops(Tracker):
+    """Raises once the update `last` is logged."""
+
+    last = 0
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Then stops, if it was the last."""
+        super().log(step, numbers)
+        if step == self.last:
+            raise KeyboardInterrupt
 
 
 def plain_logits(base: Base, ids: Sequence[int]) -> torch.Tensor:

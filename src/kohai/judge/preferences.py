@@ -106,9 +106,9 @@ def data_sheet(
     ratios: list[float] = []
     for pair in sampled:
         keys = (pair.task_id, pair.chosen), (pair.task_id, pair.rejected)
-        leads = {c.id: lead for c in rubric.criteria if (lead := _lead(c, *(by_place[key] for key in keys)))}
-        for name, lead in leads.items():
-            by_criterion[name]["for" if lead > 0 else "against"] += 1
+        leads = {c.id: ahead for c in rubric.criteria if (ahead := lead(c, *(by_place[key] for key in keys)))}
+        for name, ahead in leads.items():
+            by_criterion[name]["for" if ahead > 0 else "against"] += 1
         ran, said = (sum(leads[c.id] for c in rubric.asked_of(kind) if c.id in leads) for kind in ("execution", "llm"))
         if ran and said:
             agree.append((ran > 0) == (said > 0))
@@ -124,7 +124,7 @@ def data_sheet(
     }
 
 
-def _lead(criterion: Criterion, chosen: Feedback, rejected: Feedback) -> float:
+def lead(criterion: Criterion, chosen: Feedback, rejected: Feedback) -> float:
     """By how much the chosen one is ahead on a criterion; 0 where either is unscored."""
     values = []
     for item in (chosen, rejected):

@@ -121,7 +121,7 @@ def load_base(config: ModelConfig) -> Base:
         parameter.data = parameter.data.to(dtype)
     if device.type == "cpu":
         lay_out_for_cpu(model)
-    if not _logits_are_the_heads(model):
+    if not config.is_ours and not _logits_are_the_heads(model):
         raise DataError(
             f"model {config.name}: its logits are not those of its output layer alone (scaled or capped ones, say), "
             "which Kohai would compute wrongly; take another model"

@@ -40,8 +40,6 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
         )
     codes = [extract_code(trainer.base.decode(group[0].ids)) for group in answers]
     executions = execute(trainer.config, trainer.workspace, list(zip(codes, tasks, strict=True)), label=None)
-    matches = [None if t.effect is None else effect_match(e, t.effect) for e, t in zip(executions, tasks, strict=True)]
-    known = [m for m in matches if m is not None]
     ran = executability(executions)
     if len(tasks) - ran.n > trainer.config.feedback.max_unscored * len(tasks):
         progress.say(
@@ -62,10 +60,15 @@ def look(trainer: Trainer, step: int) -> dict[str, Any] | None:
     }
     if ran.n:
         line["executability"] = {"value": ran.value, "low": ran.low, "high": ran.high, "n": ran.n}
+    known = [
+        (reward, is_right)
+        for reward, execution, task in zip(rewards, executions, tasks, strict=True)
+        if task.effect is not None and (is_right := effect_match(execution, task.effect)) is not None
+    ]
     if known:
-        line["effect_match"] = asdict(wilson(sum(known), len(known)))
-        told = [(reward, bool(m)) for reward, m in zip(rewards, matches, strict=True) if m is not None]
-        if (area := auc([reward for reward, _ in told], [is_right for _, is_right in told])) is not None:
+        of_known, are_right = zip(*known, strict=True)
+        line["effect_match"] = asdict(wilson(sum(are_right), len(are_right)))
+        if (area := auc(of_known, are_right)) is not None:
             line["effect_auc"] = area
     return line
 

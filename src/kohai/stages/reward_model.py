@@ -23,7 +23,7 @@ from kohai.errors import TrainingError, UserError
 from kohai.judge import load_rubric, pairing
 from kohai.judge.hacks import hacks
 from kohai.judge.panel import counting
-from kohai.judge.preferences import data_sheet
+from kohai.judge.preferences import data_sheet, lead
 from kohai.judge.rubric import Rubric
 from kohai.metrics import auc, bootstrap_mean, clustered_rate, log_loss, spearman, temperature
 from kohai.models import adapters
@@ -214,17 +214,17 @@ def liking_length(
     ]
 
 
+def exchanged(pair: Preference) -> Preference:
+    """Chosen and rejected the other way round."""
+    return replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+
+
 def turned_round(
     pairs: Mapping[str, Sequence[Preference]], tasks: Sequence[str], share: float, seed: int
 ) -> dict[str, list[Preference]]:
     """The tasks' preferences, a share of them, drawn by seed, with chosen and rejected exchanged."""
     rng = random.Random(f"{seed}/flipped")
-    return {
-        task_id: [
-            replace(p, chosen=p.rejected, rejected=p.chosen) if rng.random() < share else p for p in pairs[task_id]
-        ]
-        for task_id in tasks
-    }
+    return {task_id: [exchanged(p) if rng.random() < share else p for p in pairs[task_id]] for task_id in tasks}
 
 
 def calibrated(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]], deviation: float) -> Calibration:
@@ -377,17 +377,16 @@ def effect_auc(pairs: Sequence[Preference], scores: Mapping[str, Sequence[float]
 def by_criterion(
     rubric: Rubric, pairs: Sequence[Preference], feedback: Sequence[Feedback], scores: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
-    """Of the sampled pairs that a criterion tells apart, the share in which its yes has the higher reward."""
-    verdicts = {(item.task_id, item.index): item.verdicts for item in feedback}
+    """Of the sampled pairs that a criterion tells apart, in what share the one ahead has the higher reward."""
+    by_place = {(item.task_id, item.index): item for item in feedback}
+    sampled = [pair for pair in pairs if pair.source == "sampled"]
     found: dict[str, Any] = {}
     for criterion in rubric.criteria:
         told = []
-        for pair in pairs:
-            sides = [counting(criterion, verdicts.get((pair.task_id, i), ())) for i in (pair.chosen, pair.rejected)]
-            answers = ["unscored" if verdict is None else verdict.answer for verdict in sides]
-            if pair.source == "sampled" and sorted(answers) == ["no", "yes"]:
-                yes, no = (pair.chosen, pair.rejected) if answers[0] == "yes" else (pair.rejected, pair.chosen)
-                told.append(replace(pair, chosen=yes, rejected=no))
+        for pair in sampled:
+            ahead = lead(criterion, *(by_place[pair.task_id, place] for place in (pair.chosen, pair.rejected)))
+            if ahead:
+                told.append(pair if ahead > 0 else exchanged(pair))
         found[criterion.id] = pair_accuracy(told, scores)
     return found
 
