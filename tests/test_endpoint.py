@@ -303,10 +303,11 @@ def test_a_hang_times_out_and_is_unscored(serve):
     assert "no answer within 0.3 s (2 tries)" in found[0][0].evidence
 
 
-def test_an_endpoint_that_only_hangs_is_given_up(serve):
-    """Five cases without any answer, not all twenty."""
-    server = serve(always(503, {}))
-    with pytest.raises(EndpointError, match="5 calls in a row failed"):
+@pytest.mark.parametrize("status", [503, 400, 413, 422])
+def test_an_endpoint_that_answers_nothing_is_given_up(serve, status):
+    """Five cases without any answer, not all twenty; what it says and where it is configured."""
+    server = serve(always(status, {"error": "bad thing"}))
+    with pytest.raises(EndpointError, match=r"5 calls in a row failed.*bad thing.*feedback\.endpoints\.senior"):
         judge_at(server.url, retries=0, concurrency=1).answer(CRITERIA, [case(f"print({i})") for i in range(20)])
     assert len(server.requests) == 5
 
@@ -330,8 +331,7 @@ def test_nobody_listening_is_said_at_once():
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, "bad thing.*refuses such calls"),
-        (402, "bad thing"),
+        (402, "bad thing.*refuses such calls"),
         (404, "bad thing.*end in /v1.*model 'big'"),
         (307, "redirects to http://elsewhere/v1"),
     ],
@@ -351,16 +351,30 @@ def test_one_case_too_long_does_not_stop_a_run_that_works(serve):
     assert answers(found) == [["yes", "no"], ["unscored"] * 2, ["yes", "no"]]
 
 
-def test_a_case_too_long_may_be_the_first_that_is_asked(serve, tmp_path):
-    """By the server's words, or as an endpoint that the ledger says has answered; the other cases are asked."""
-    programs = [case(f"print({i})") for i in range(3)]
-    server = serve(lambda number, body: (400, {"error": "maximum context length"}) if not number else (200, chat(GOOD)))
-    assert answers(judge_at(server.url, concurrency=1).answer(CRITERIA, programs))[0] == ["unscored"] * 2
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        server = serve(lambda number, body: (400, {"error": "bad words"}) if number == 1 else (200, chat(GOOD)))
-        judge_at(server.url, ledger, concurrency=1).answer(CRITERIA, [case("print(9)")])
-        found = judge_at(server.url, ledger, concurrency=1).answer(CRITERIA, programs)
-    assert answers(found) == [["unscored"] * 2, ["yes", "no"], ["yes", "no"]]
+@pytest.mark.parametrize("message", ["maximum context length", "bad words"])
+def test_the_cases_that_are_asked_first_may_be_refused(serve, message):
+    """Four of them, before anything was answered: they are unscored, and the others are asked."""
+    server = serve(lambda number, body: (400, {"error": message}) if number < 4 else (200, chat(GOOD)))
+    found = judge_at(server.url, concurrency=1).answer(CRITERIA, [case(f"print({i})") for i in range(6)])
+    assert answers(found) == [["unscored"] * 2] * 4 + [["yes", "no"]] * 2
+
+
+def test_refusals_that_overtake_slow_answers_do_not_end_a_run(serve):
+    """A refusal comes at once, an answer when the model has written it: six of eight calls are refused before."""
+    bad = {f"print({i})" for i in range(6)}
+    all_refused = threading.Event()
+
+    def script(number, body):
+        if found := bad.intersection(body["messages"][1]["content"].split()):
+            bad.difference_update(found)
+            if not bad:
+                all_refused.set()
+            return 400, {"error": "bad words"}
+        assert all_refused.wait(10)
+        return 200, chat(GOOD)
+
+    found = judge_at(serve(script).url, concurrency=8).answer(CRITERIA, [case(f"print({i})") for i in range(20)])
+    assert answers(found) == [["unscored"] * 2] * 6 + [["yes", "no"]] * 14
 
 
 def test_cases_that_are_refused_are_not_in_the_way_of_a_second_run(serve, tmp_path):

@@ -24,7 +24,7 @@ from kohai.ledger import Ledger, Usage
 
 Messages = list[dict[str, str]]
 
-_ABOUT_ONE_CASE = frozenset({400, 413, 422})
+_ABOUT_ONE_CASE = frozenset({400, 413, 422})  # or about all of them: then the calls fail one after another
 _TEMPLATE_BYTES = 64  # what a chat template adds to a message, at most
 _BYTES_PER_TOKEN = 3  # a low estimate for code and English; no token is shorter than a byte
 _PAUSES = 8  # the breaker's first pause, in back-offs
@@ -110,7 +110,7 @@ class ChatClient:
 
         Raises:
             CallError: no answer after all retries, or one that is no chat completion.
-            EndpointError: nobody listens there, or the endpoint refuses such calls.
+            EndpointError: nobody listens there, or the endpoint refuses all calls.
             BudgetError: no call may be made any more.
         """
         failure = ""
@@ -218,7 +218,7 @@ class ChatClient:
         if 300 <= status < 400:
             target = self._endpoint.masked(response.headers.get("location", "elsewhere"))
             return EndpointError(f"{what}; it redirects to {target}: set {self._endpoint.field}.base_url accordingly")
-        if status in _ABOUT_ONE_CASE and (self.is_known or _is_too_long(response)):
+        if status in _ABOUT_ONE_CASE:
             return CallError(f"status {status}: {self._endpoint.message(response)}")
         return EndpointError(f"{what}; the endpoint refuses such calls: check {self._endpoint.field}")
 

@@ -33,7 +33,7 @@ from kohai.records import Verdict
 _SEED = 7
 _TOP_LOGPROBS = 8
 _SHARERS = 8  # workers that share a pool of connections: it looks through all of them at each request
-_FAILURES_AT_START = 5  # so many failed calls before the first answer, and the endpoint is given up
+_FAILURES = 5  # so many failed calls in a row, or more by the concurrency, and the endpoint is given up
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class EndpointJudge:
     """An `Answerer`; a call that fails after all retries is unscored with the reason, never a no.
 
     Raises (in `answer`):
-        EndpointError: nobody listens, the key or the call is refused, or calls fail one after another.
+        EndpointError: nobody listens, the key is refused, or calls fail one after another.
         BudgetError: what may be spent is spent; answers under way are waited for and kept.
     """
 
@@ -230,11 +230,12 @@ class EndpointJudge:
 
     def _count_failure(self, why: str) -> None:
         self._failed_in_a_row += 1
-        limit = 3 * self.config.concurrency if self._client.is_known else 0
-        if self._failed_in_a_row >= max(_FAILURES_AT_START, limit):
+        limit = (3 if self._client.is_known else 1) * self.config.concurrency
+        if self._failed_in_a_row >= max(_FAILURES, limit):
             raise EndpointError(
                 f"{self._client.shown_url}: {self._failed_in_a_row} calls in a row failed, the last one with: {why}; "
-                "check the endpoint, then run the same command again: answers that arrived are kept"
+                f"check the endpoint and feedback.endpoints.{self.name}, then run the same command again: answers that "
+                "arrived are kept"
             )
 
     def _read(self, reply: Reply, questions: _Questions, chances: dict[str, float]) -> list[Verdict]:
