@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from chat_server import always, chat
 
-from kohai.config import EndpointConfig
+from kohai.config import EndpointConfig, load_config
 from kohai.errors import BudgetError
 from kohai.judge import Case, Criterion
 from kohai.judge.client import Token
@@ -22,6 +23,8 @@ from kohai.judge.limits import Breaker
 from kohai.judge.soft import probability_of_yes
 from kohai.ledger import Ledger, Usage
 from kohai.records import Completion, Execution, Task
+from kohai.stages import feedback
+from kohai.workspace import Workspace
 
 DOES_TASK = Criterion("does_task", "Does it do the task?", ("llm",))
 TIDY = Criterion("tidy", "Is it tidy?", ("llm",))
@@ -306,3 +309,25 @@ def test_the_note_tells_cost_and_missing(serve):
     )
     judge.answer([DOES_TASK], cases(2))
     assert re.fullmatch(r"senior: 2 calls, \d+\.\d/s, cost 0\.02, 50\.0% unscored", judge.note())
+
+
+def test_a_dear_judge_is_estimated_by_the_criterion(monkeypatch, tmp_path):
+    """As it is asked where the others differ: at most two calls for each of three cases, where they have one."""
+    rubric = tmp_path / "rubric.yaml"
+    criterion = "{{id: {}, question: 'Is it so?', answerers: [llm], weight: 1.0}}"
+    rubric.write_text(f"version: 1\ncriteria: [{criterion.format('does_task')}, {criterion.format('tidy')}]\n")
+    endpoint = "{base_url: 'http://127.0.0.1:9/v1', model: m}"
+    config = load_config(
+        Path(__file__).parents[1] / "configs" / "smoke.yaml",
+        [
+            f"run={tmp_path}",
+            f"feedback.rubric={rubric}",
+            f"feedback.endpoints={{one: {endpoint}, two: {endpoint}, dear: {endpoint}}}",
+            "feedback.judges=[one, two]",
+            "feedback.escalate_to=dear",
+        ],
+    )
+    monkeypatch.setattr(feedback, "executed_cases", lambda _config, _workspace: cases(3))
+    found = feedback.estimate(config, Workspace(tmp_path))
+    assert {name: estimate.calls for name, estimate in found.items()} == {"one": 3, "two": 3, "dear": 6}
+    assert found["dear"].most.calls == 6

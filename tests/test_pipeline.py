@@ -294,12 +294,14 @@ def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
     endpoint = f"{{base_url: '{server.url}', model: m, price: {{input: 1.0, output: 2.0}}}}"
     settings = [*SMOKE, "--set", f"run={run}", "--set", f"feedback.endpoints={{senior: {endpoint}}}"]
     settings += ["--set", "feedback.judges=[senior]", "--set", f"feedback.labels={labels}"]
-    estimate = json.loads(kohai("judge", "dry-run", *settings))["senior"]
-    assert (server.requests, estimate["known"]) == ([], 0)
+    estimates = json.loads(kohai("judge", "dry-run", *settings))
+    of_bench, estimate = estimates["judges"]["senior"], estimates["feedback"]["senior"]
+    assert (server.requests, of_bench["known"], estimate["known"]) == ([], 0, 0)
     assert 0 < estimate["expected_cost"] < estimate["most_cost"]
     bench = json.loads(kohai("judges", *settings))["bench"]["judges"]["senior"]["does_task"]
     assert bench["unscored"] == 0
     asked = len(server.requests)
+    assert asked == of_bench["calls"]
     found = json.loads(kohai("feedback", *settings))
     assert len(server.requests) - asked == estimate["calls"]
     assert found["endpoints"]["senior"]["calls"] == len(server.requests)
@@ -307,7 +309,9 @@ def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
     assert (found["people"]["does_task"]["labels"], found["labels_of_no_completion"]) == (1, 0)
     first = json.loads((run / "feedback" / "feedback.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert [v["answer"] for v in first["verdicts"] if v["answerer"] == "human"] == ["no"]
-    assert json.loads(kohai("judge", "dry-run", *settings))["senior"]["known"] == estimate["calls"]
+    estimates = json.loads(kohai("judge", "dry-run", *settings))
+    assert estimates["feedback"]["senior"]["known"] == estimate["calls"]
+    assert 0 < estimates["judges"]["senior"]["known"] < of_bench["calls"]  # those that are asked twice are asked again
 
 
 @pytest.mark.timeout(600)

@@ -156,7 +156,7 @@ MOVE = "from depot import Place, move\nmove(Place.HALL, 12)"
 
 
 def test_a_contrast_is_the_distance_to_the_best_mutant(catalog, monkeypatch):
-    """Scores by a table: the program -2, its mutants -3 but for one of -2.5: 0.5. A program with nothing to change: 0.
+    """Scores by a table: the program -2, its mutants -3 but for one of -2.5: 0.5. One without a mutant: None.
 
     Chunks of one program give the same as one chunk of all.
     """
@@ -169,9 +169,9 @@ def test_a_contrast_is_the_distance_to_the_best_mutant(catalog, monkeypatch):
     monkeypatch.setattr(reviewer, "review", lambda _base, _plain, pairs: [table[code] for _, code in pairs])
     pairs = [("Move 12 to the hall.", MOVE), ("Move 12 to the hall.", "pass")]
     counts = []
-    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, 0.0])
+    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, None])
     monkeypatch.setattr(reviewer, "AT_ONCE", 1)
-    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, 0.0])
+    assert contrast.of(None, None, pairs, counts.append) == ([-2.0, -4.0], [0.5, None])
     assert counts == [2, 1, 1]
     assert contrast.neighbours("Move 12.", MOVE) == Contrast(catalog, 99).neighbours("Move 12.", MOVE)[:8]
 
@@ -185,11 +185,14 @@ def test_what_does_nothing_moves_no_contrast(catalog):
 
 
 def test_verdicts_by_contrast(catalog):
-    """The curve reads the contrast, the reward model is kept the score. What did not run is a no, unread."""
+    """The curve reads the contrast, the reward model is kept the score. What did not run is a no, unread; what has no
+    mutant is unscored.
+    """
     base = tiny_base()
     contrast = Contrast(catalog, 4)
     pairs = [("Move 12 to the hall.", MOVE), ("Say hi", "print('hi')")]
-    scores, contrasts = contrast.of(base, base.model, pairs)
+    scores, (told, nothing) = contrast.of(base, base.model, pairs)
+    assert nothing is None
     assert scores == pytest.approx(review(base, base.model, pairs), abs=1e-4)
     judge = Reviewer(base, base.model, Calibration(3.0, 0.5, 1.0, 1.0, 1, 1), contrast=contrast)
     cases = [
@@ -202,9 +205,9 @@ def test_verdicts_by_contrast(catalog):
     (first,), (failed,), (last,) = judge.answer([DOES_TASK], cases, counts.append)
     assert sum(counts) == 3
     assert (failed.answer, failed.probability, failed.evidence) == ("no", 0.0, "it did not run to its end")
-    for told, verdict in zip(contrasts, (first, last), strict=True):
-        assert verdict.probability == pytest.approx(1 / (1 + math.exp(-3 * told - 0.5)), abs=1e-4)
-        assert f"less that of its best mutant, = {told:.3f} per token" in verdict.evidence
+    assert first.probability == pytest.approx(1 / (1 + math.exp(-3 * told - 0.5)), abs=1e-4)
+    assert f"less that of its best mutant, = {told:.3f} per token" in first.evidence
+    assert (last.answer, last.evidence) == ("unscored", "the program has no mutant to be compared with")
     kept = [code_scores for _, code_scores in sorted(judge.scores.items())]
     assert kept == [{pair[1]: pytest.approx(score, abs=1e-4)} for pair, score in zip(pairs, scores, strict=True)]
 

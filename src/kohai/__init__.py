@@ -84,7 +84,7 @@ def judges(config: Config) -> dict[str, Any]:
 
 
 def dry_run(config: Config) -> dict[str, Any]:
-    """What the feedback would ask of each endpoint and cost, about and at most; asks nothing."""
+    """What judge bench and feedback would ask of each endpoint and cost, about and at most; asks nothing."""
     from kohai import pipeline
 
     found: dict[str, Any] = pipeline.dry_run(config)

@@ -362,7 +362,7 @@ def judge_bench(config: ConfigPath, overrides: Overrides = None, as_json: AsJson
 
 @judge_app.command("dry-run")
 def judge_dry_run(config: ConfigPath, overrides: Overrides = None) -> None:
-    """Print what the feedback of CONFIG would ask of endpoints and cost; asks nothing."""
+    """Print what judge bench and feedback of CONFIG would ask of endpoints and cost; asks nothing."""
     loaded = _load(config, overrides)
     with stoppable(sys.argv):
         import kohai

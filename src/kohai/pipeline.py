@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -155,20 +156,23 @@ def planned(config: Config, stages: Sequence[str] | None) -> list[tuple[str, int
 
 
 def dry_run(config: Config) -> dict[str, Any]:
-    """What the feedback stage would ask of each endpoint, and what that would use; the samples must be there.
+    """What judge bench and feedback of the first round would ask of each endpoint, by stage, and what that would use.
 
     Raises:
-        UserError: they are not.
+        UserError: there are no samples yet.
     """
     workspace = Workspace(config.run)
     if workspace.manifest("sample") is None:
         raise UserError(
             f"{config.run} has no samples yet, so nothing is known of what would be asked; run `kohai sample`"
         )
-    from kohai.stages import feedback
+    from kohai.stages import feedback, judges
 
     with workspace.lock():
-        return feedback.estimate(config, workspace)
+        return {
+            "judges": {name: asdict(found) for name, found in judges.estimate(config, workspace).items()},
+            "feedback": {name: asdict(found) for name, found in feedback.estimate(config, workspace).items()},
+        }
 
 
 def prompt(config: Config, instruction: str) -> str:

@@ -40,12 +40,22 @@ _FAILURES = 5  # so many failed calls in a row, or more by the concurrency, and 
 class Estimate:
     """What an endpoint would be asked, and what that would use: about, and at most (each try counted once)."""
 
-    calls: int
-    known: int  # calls whose answer is remembered
-    expected: Usage
-    most: Usage
-    expected_cost: float
-    most_cost: float
+    calls: int = 0
+    known: int = 0  # calls whose answer is remembered
+    expected: Usage = dataclasses.field(default_factory=Usage)
+    most: Usage = dataclasses.field(default_factory=Usage)
+    expected_cost: float = 0.0
+    most_cost: float = 0.0
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            self.calls + other.calls,
+            self.known + other.known,
+            self.expected + other.expected,
+            self.most + other.most,
+            self.expected_cost + other.expected_cost,
+            self.most_cost + other.most_cost,
+        )
 
 
 class EndpointJudge:
@@ -115,8 +125,10 @@ class EndpointJudge:
             "unscored": self.n_unscored,
         }
 
-    def estimate(self, criteria: Sequence[Criterion], cases: Sequence[Case]) -> Estimate:
+    def estimate(self, criteria: Sequence[Criterion], cases: Sequence[Case], fresh: bool = False) -> Estimate:
         """What `answer` would ask; asks nothing."""
+        if not criteria:
+            return Estimate()
         calls = known = 0
         expected, most = Usage(), Usage()
         for questions in self._rounds(criteria):
@@ -124,7 +136,7 @@ class EndpointJudge:
             by_key = {self._cache_key(messages, questions): messages for messages in prompts}
             for key, messages in by_key.items():
                 calls += 1
-                if self._remembered(key, questions) is not None:
+                if not fresh and self._remembered(key, questions) is not None:
                     known += 1
                     continue
                 expected += self._client.expected(messages)

@@ -47,20 +47,32 @@ def panel_of_run(config: Config, workspace: Workspace) -> Iterator[Panel]:
 @contextmanager
 def judges_of_run(config: Config, workspace: Workspace) -> Iterator[dict[str, Answerer]]:
     """All judges by name, the one for escalation too."""
-    settings = config.feedback
-    names = [*settings.judges, *([settings.escalate_to] if settings.escalate_to is not None else [])]
-    with Ledger(workspace.path("ledger.sqlite")) as ledger:
+    names = _names(config)
+    with endpoints_of_run(config, workspace) as endpoints:
         judges: dict[str, Answerer] = {}
-        base = load_base(config.model) if set(names) - set(settings.endpoints) else None
+        base = load_base(config.model) if set(names) - set(endpoints) else None
         model = base.model if base is not None else None
         if base is not None and "reviewer" in names:
             model = adapters.load(base, base.model, "reviewer", workspace.path(REVIEWER))
         for name in names:
-            if name in settings.endpoints:
-                judges[name] = EndpointJudge(name, settings.endpoints[name], ledger)
+            if name in endpoints:
+                judges[name] = endpoints[name]
             elif base is not None:
                 judges[name] = _local(name, config, workspace, base, model)
         yield judges
+
+
+@contextmanager
+def endpoints_of_run(config: Config, workspace: Workspace) -> Iterator[dict[str, EndpointJudge]]:
+    """Those of the judges that are asked over the network, by name."""
+    endpoints = config.feedback.endpoints
+    with Ledger(workspace.path("ledger.sqlite")) as ledger:
+        yield {name: EndpointJudge(name, endpoints[name], ledger) for name in _names(config) if name in endpoints}
+
+
+def _names(config: Config) -> list[str]:
+    dear = config.feedback.escalate_to
+    return [*config.feedback.judges, *([dear] if dear is not None else [])]
 
 
 def keep_reviews(workspace: Workspace, stage: str, judges: Iterable[Answerer]) -> None:

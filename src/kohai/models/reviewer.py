@@ -82,10 +82,10 @@ class Contrast:
         plain: Any,
         pairs: Sequence[tuple[str, str]],
         on_done: Callable[[int], None] | None = None,
-    ) -> tuple[list[float], list[float]]:
-        """The scores of (instruction, code) pairs, and the contrasts; 0 for a program that no operator can change."""
+    ) -> tuple[list[float], list[float | None]]:
+        """The scores of (instruction, code) pairs, and the contrasts; None of a program that has no mutant."""
         scores: list[float] = []
-        contrasts: list[float] = []
+        contrasts: list[float | None] = []
         for start in range(0, len(pairs), AT_ONCE):
             chunk = pairs[start : start + AT_ONCE]
             near = [[(pair[0], mutant) for mutant in self.neighbours(*pair)] for pair in chunk]
@@ -93,7 +93,7 @@ class Contrast:
             found = dict(zip(asked, review(base, plain, asked), strict=True))
             for pair, others in zip(chunk, near, strict=True):
                 scores.append(found[pair])
-                contrasts.append(found[pair] - max((found[other] for other in others), default=found[pair]))
+                contrasts.append(found[pair] - max(found[other] for other in others) if others else None)
             if on_done is not None:
                 on_done(len(chunk))
         return scores, contrasts
@@ -110,19 +110,22 @@ def tell(
     pairs: Sequence[tuple[str, str]],
     contrast: Contrast | None,
     on_done: Callable[[int], None] | None = None,
-) -> tuple[list[float], list[float]]:
-    """The scores of (instruction, code) pairs, and what the curve reads: the contrasts, or without any the scores."""
+) -> tuple[list[float], list[float | None]]:
+    """The scores of (instruction, code) pairs, and what the curve reads: the contrasts, or without `contrast` the
+    scores.
+    """
     if contrast is not None:
         return contrast.of(base, plain, pairs, on_done)
     scores = review(base, plain, pairs, on_done)
-    return scores, scores
+    return scores, [*scores]
 
 
 @dataclass(frozen=True)
 class Reviewer:
     """An answerer for the panel; `model` carries the adapter `reviewer`.
 
-    contrast: what a program is judged by in place of its own score. One that did not run is a no then, and is not read.
+    contrast: what a program is judged by in place of its own score. One that did not run is a no then, and is not read;
+    one that has no mutant is unscored.
     scores: per task, the score of each program that it was asked about; the reward model starts from them.
     """
 
@@ -152,22 +155,24 @@ class Reviewer:
         if on_done is not None:
             on_done(len(cases) - len(asked))
         read = iter(told)
-        by_case = [next(read) if was_asked else None for was_asked in is_asked]
-        return [[self._verdict(criterion, score) for criterion in criteria] for score in by_case]
+        by_case = [(was_asked, next(read) if was_asked else None) for was_asked in is_asked]
+        return [[self._verdict(criterion, *found) for criterion in criteria] for found in by_case]
 
     def note(self) -> str:
         """Nothing to tell."""
         return ""
 
-    def _verdict(self, criterion: Criterion, score: float | None) -> Verdict:
+    def _verdict(self, criterion: Criterion, is_read: bool, score: float | None) -> Verdict:
         if criterion.id != "does_task":
             return Verdict(criterion.id, "unscored", self.name, "the reviewer answers only does_task")
         if not self.calibration.tells(self.min_auc):
             auc = "unknown" if self.calibration.auc is None else f"{self.calibration.auc:.2f}"
             reason = f"the reviewer does not tell references from their mutants (area under the curve {auc})"
             return Verdict(criterion.id, "unscored", self.name, reason)
-        if score is None:
+        if not is_read:
             return Verdict(criterion.id, "no", self.name, UNREAD, 0.0)
+        if score is None:
+            return Verdict(criterion.id, "unscored", self.name, "the program has no mutant to be compared with")
         probability = self.calibration.probability(score)
         threshold = "none" if self.calibration.threshold is None else f"{self.calibration.threshold:.3f}"
         less = "" if self.contrast is None else ", less that of its best mutant,"

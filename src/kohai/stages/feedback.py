@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,16 @@ from kohai import progress
 from kohai.config import ANSWERERS, Config
 from kohai.errors import DataError, UnscoredError
 from kohai.judge import Case, EndpointJudge, judge, load_rubric
+from kohai.judge.endpoint import Estimate
 from kohai.judge.panel import PANEL, counting
 from kohai.judge.people import PERSON, against_people
 from kohai.judge.reliability import OFF
-from kohai.ledger import Ledger
 from kohai.models.judging import (
     CALIBRATION,
     RELIABILITY,
     REVIEWER,
     answers_depend_on,
+    endpoints_of_run,
     keep_reviews,
     panel_of_run,
     voice,
@@ -122,18 +122,19 @@ def disagreements(feedback: Sequence[Feedback]) -> dict[str, int]:
     return dict(found)
 
 
-def estimate(config: Config, workspace: Workspace) -> dict[str, Any]:
-    """Per endpoint, what the stage would ask and what that would use; the one for escalation as if all were split."""
-    settings = config.feedback
-    criteria = load_rubric(settings.rubric).asked_of("llm")
+def estimate(config: Config, workspace: Workspace) -> dict[str, Estimate]:
+    """Per endpoint, what the stage would ask and what that would use; the one for escalation as if all were split,
+    which it is asked by the criterion.
+    """
+    criteria = load_rubric(config.feedback.rubric).asked_of("llm")
     cases = executed_cases(config, workspace)
-    names = [*settings.judges, settings.escalate_to]
-    with Ledger(workspace.path("ledger.sqlite")) as ledger:
-        return {
-            name: asdict(EndpointJudge(name, endpoint, ledger).estimate(criteria, cases))
-            for name, endpoint in settings.endpoints.items()
-            if name in names
-        }
+    together, each = [criteria], [[criterion] for criterion in criteria]
+    with endpoints_of_run(config, workspace) as judges:
+        found = {}
+        for name, judge in judges.items():
+            calls = each if name == config.feedback.escalate_to else together
+            found[name] = sum((judge.estimate(asked, cases) for asked in calls), Estimate())
+        return found
 
 
 def executed_cases(config: Config, workspace: Workspace) -> list[Case]:

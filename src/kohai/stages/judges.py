@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kohai.catalog import Catalog
 from kohai.config import Config
 from kohai.errors import DataError
 from kohai.judge import Case, Criterion, load_rubric, mutants
+from kohai.judge.endpoint import Estimate
 from kohai.judge.exam import Item, effect_of, exam, same_effect, truth
 from kohai.judge.marks import marks, reliability
 from kohai.judge.panel import Answerer
@@ -30,6 +32,7 @@ from kohai.models.judging import (
     REVIEWER,
     answers_depend_on,
     contrast_of_run,
+    endpoints_of_run,
     judges_of_run,
     keep_reviews,
 )
@@ -116,23 +119,25 @@ def make_reviewer(config: Config, workspace: Workspace) -> Calibration:
     return calibration
 
 
-def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float]]) -> Calibration:
+def calibrated(config: Config, workspace: Workspace, score: Callable[[Pairs], list[float | None]]) -> Calibration:
     """The reviewer's curve, on references that it did not learn from and a mutant of each that does something else.
 
-    Programs for documented calls seldom show what they did: there another task's reference is the wrong program.
+    Of programs that `score` tells nothing of, None, it learns nothing. Programs for documented calls seldom show what
+    they did: there another task's reference is the wrong program.
     """
     catalog = Catalog.from_json(workspace.path("prepare", "catalog.json").read_text(encoding="utf-8"))
     tasks = [t for t in workspace.read_records(Task, "prepare/tasks/calibration.jsonl") if t.reference]
     if not tasks:
         tasks = workspace.read_records(Task, "prepare/tasks/demo.jsonl")[: config.feedback.reviewer.n_calibration]
     right, wrong = of_others(tasks) if catalog.documented is not None else of_mutants(config, workspace, tasks, catalog)
-    if not wrong:
+    of_right, of_wrong = ([s for s in score(programs) if s is not None] for programs in (right, wrong))
+    if not of_right or not of_wrong:
         raise DataError(
             "judges: no reference has a mutant that runs and does something else, or where docs name the calls a "
             "reference of another api, so the reviewer cannot be calibrated; give tasks whose references call the "
             "package with literals, or other feedback.judges"
         )
-    return calibrate(score(right), score(wrong))
+    return calibrate(of_right, of_wrong)
 
 
 def of_others(tasks: Sequence[Task]) -> tuple[Pairs, Pairs]:
@@ -163,16 +168,32 @@ def of_mutants(config: Config, workspace: Workspace, tasks: Sequence[Task], cata
     return right, wrong
 
 
-def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
-    """What the judge bench measures of each judge on each criterion whose truth is known."""
+@dataclass(frozen=True)
+class Bench:
+    """What each judge is asked: the items as they ran, and by criterion the truth about each.
+
+    criteria: those of the rubric that have both a yes and a no among the truths.
+    """
+
+    n_tasks: int
+    items: list[Item]
+    cases: list[Case]
+    truths: list[dict[str, bool | None]]
+    is_right: list[bool | None]  # whatever the rubric asks: the reward model learns from those that are wrong
+    criteria: list[Criterion]
+    unknown: list[str]
+    repeated: list[int]  # the cases that are asked a second time
+
+
+def bench_of(config: Config, workspace: Workspace) -> Bench:
+    """The items, run and checked."""
     tasks = workspace.read_records(Task, "prepare/tasks/bench.jsonl")
-    rubric = load_rubric(config.feedback.rubric)
-    criteria = rubric.asked_of("llm")
+    criteria = load_rubric(config.feedback.rubric).asked_of("llm")
     checks = RunChecks.of(workspace)
-    items = exam(tasks, checks.catalog, [c.id for c in criteria], config.feedback.bench, random.Random(config.seed))
+    settings = config.feedback.bench
+    items = exam(tasks, checks.catalog, [c.id for c in criteria], settings, random.Random(config.seed))
     executions = execute(config, workspace, [(item.code, item.task) for item in items]) if items else []
-    cases, truths = [], []
-    are_right: list[bool | None] = []  # whatever the rubric asks: the reward model learns from those that are wrong
+    cases, truths, is_right = [], [], []
     reference = 0
     for place, (item, execution) in enumerate(zip(items, executions, strict=True)):
         reference = place if item.kind == "reference" else reference
@@ -180,50 +201,62 @@ def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
         static = checks.check(item.code, item.task)
         cases.append(Case(item.task, completion, checks.docs[item.task.id], execution, static))
         truths.append({c.id: truth(c, cases[-1], executions[reference]) for c in criteria})
-        are_right.append(same_effect(execution, executions[reference]))
+        is_right.append(same_effect(execution, executions[reference]))
     known = [c for c in criteria if {t[c.id] for t in truths} >= {True, False}]
+    unknown = [c.id for c in criteria if c not in known]
+    repeated = random.Random(config.seed).sample(range(len(cases)), min(settings.n_repeats, len(cases)))
+    return Bench(len(tasks), items, cases, truths, is_right, known, unknown, repeated)
+
+
+def estimate(config: Config, workspace: Workspace) -> dict[str, Estimate]:
+    """Per endpoint, what the judge bench would ask and what that would use."""
+    bench = bench_of(config, workspace)
+    again = [bench.cases[i] for i in bench.repeated]
+    with endpoints_of_run(config, workspace) as judges:
+        return {
+            name: judge.estimate(bench.criteria, bench.cases) + judge.estimate(bench.criteria, again, fresh=True)
+            for name, judge in judges.items()
+        }
+
+
+def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
+    """What the judge bench measures of each judge on each criterion whose truth is known."""
+    bench = bench_of(config, workspace)
     workspace.write_records(
         EXAM,
         [
             Examined(i.task.id, i.task.instruction, i.code, i.kind, i.operator, is_right)
-            for i, is_right in zip(items, are_right, strict=True)
+            for i, is_right in zip(bench.items, bench.is_right, strict=True)
         ],
     )
     found: dict[str, Any] = {}
     with judges_of_run(config, workspace) as judges:
         for name, judge in judges.items():
-            found[name] = ask(config, judge, known, items, cases, truths)
+            found[name] = ask(judge, bench)
         keep_reviews(workspace, "judges", judges.values())
     return {
-        "tasks": len(tasks),
-        "programs": len(items),
-        "rubric": rubric.digest,
-        "unknown_truth": [c.id for c in criteria if c not in known],
+        "tasks": bench.n_tasks,
+        "programs": len(bench.items),
+        "rubric": load_rubric(config.feedback.rubric).digest,
+        "unknown_truth": bench.unknown,
         "judges": found,
     }
 
 
-def ask(
-    config: Config,
-    judge: Answerer,
-    criteria: Sequence[Criterion],
-    items: Sequence[Item],
-    cases: Sequence[Case],
-    truths: Sequence[dict[str, bool | None]],
-) -> dict[str, Any]:
+def ask(judge: Answerer, bench: Bench) -> dict[str, Any]:
     """One judge's answers, measured, by criterion; a sample is asked a second time."""
+    criteria, cases = bench.criteria, bench.cases
     started = time.perf_counter()
     with progress.bar(f"judge bench: {judge.name}", len(cases), unit="programs") as bar:
         answers = judge.answer(criteria, cases, lambda done: bar.advance(done, note=judge.note()))
     seconds = (time.perf_counter() - started) / max(1, len(criteria))
-    sample = random.Random(config.seed).sample(range(len(cases)), min(config.feedback.bench.n_repeats, len(cases)))
-    again = judge.answer(criteria, [cases[i] for i in sample], fresh=True) if sample else []
+    again = judge.answer(criteria, [cases[i] for i in bench.repeated], fresh=True) if bench.repeated else []
     found = {}
     for column, criterion in enumerate(criteria):
         verdicts = [row[column] for row in answers]
-        repeated = [(verdicts[i], row[column]) for i, row in zip(sample, again, strict=True)]
-        of_criterion = [t[criterion.id] for t in truths]
-        found[criterion.id] = marks(items, verdicts, of_criterion, repeated, seconds) | {
-            "reliability": reliability(items, verdicts, of_criterion)
+        repeated = [(verdicts[i], row[column]) for i, row in zip(bench.repeated, again, strict=True)]
+        truths = [t[criterion.id] for t in bench.truths]
+        found[criterion.id] = marks(bench.items, verdicts, truths, repeated, seconds) | {
+            "reliability": reliability(bench.items, verdicts, truths)
         }
     return found
