@@ -9,8 +9,9 @@ import pytest
 import torch
 from tiny_models import move, plain_logprobs, tiny_base
 
+from kohai import machine
 from kohai.code import extract_code
-from kohai.config import LoraConfig, RlConfig, parse_config
+from kohai.config import LoraConfig, RlConfig, load_config, parse_config
 from kohai.errors import TrainingError, UnscoredError
 from kohai.judge.verifiers import Verifier, verified, verifiers
 from kohai.models import adapters, brakes, rl, rollouts
@@ -366,6 +367,17 @@ def test_a_reward_that_is_no_number(monkeypatch):
     monkeypatch.setattr(rollouts, "score", lambda *_: ([[1.0, math.nan]], [[True, True]]))
     with pytest.raises(TrainingError, match="a reward of one is not a number at step 1"):
         rollouts.collect(trainer_of([drawn_of("one", 2)]), 0)
+
+
+def test_processes_share_the_cores(monkeypatch):
+    """Four processes on eight cores run two programs at a time each; what the configuration says holds."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    config = load_config("configs/smoke.yaml")
+    assert rl.sharing(config).sandbox.processes == 2
+    for setting in ("sandbox.processes=3", "sandbox.engine=ray"):
+        config = load_config("configs/smoke.yaml", [setting])
+        assert rl.sharing(config) == config
 
 
 def test_unreliable_rewards_are_not_learned_from(monkeypatch):

@@ -331,7 +331,9 @@ def test_rounds(tmp_path):
 
 
 def test_what_outcomes_depend_on(tmp_path):
-    """A fixture, the package's code, the database's name: a stage that runs programs is done again for each."""
+    """A fixture, the package's code, the database's name, a limit: a stage that runs programs is done again for each,
+    and not for how many run at a time or where.
+    """
     shutil.copytree(ROOT / "examples" / "stockroom", tmp_path / "own", ignore=shutil.ignore_patterns("__pycache__"))
     settings = [f"package.path={tmp_path}/own/src/stockroom", f"tasks.folder={tmp_path}/own/tasks"]
     config = load_config(ROOT / "configs" / "smoke.yaml", settings)
@@ -353,8 +355,12 @@ def test_what_outcomes_depend_on(tmp_path):
         handle.write("# mended\n")
     third = seen()
     assert (third[0] != second[0], third[1]) == (True, second[1])
-    config = load_config(ROOT / "configs" / "smoke.yaml", [*settings, "tasks.state=other.db"])
-    assert seen()[0] != third[0]
+    elsewhere = ["sandbox.processes=7", "sandbox.engine=ray", f"sandbox.cache={tmp_path}/outcomes"]
+    config = load_config(ROOT / "configs" / "smoke.yaml", [*settings, *elsewhere])
+    assert seen() == third
+    for other in ("tasks.state=other.db", "sandbox.wall_seconds=3"):
+        config = load_config(ROOT / "configs" / "smoke.yaml", [*settings, other])
+        assert seen()[0] != third[0]
 
 
 def test_a_base_that_is_a_folder_is_known_by_its_files(tmp_path):

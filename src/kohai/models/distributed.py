@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from kohai import machine
+
 PATIENCE = timedelta(days=7)  # the others wait through the leader's own stages
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -67,7 +69,7 @@ def local_rank() -> int:
 
 def threads() -> int:
     """CPU threads for each of the processes on this machine."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, machine.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def mine(items: Sequence[Item]) -> Sequence[Item]:

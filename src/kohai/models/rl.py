@@ -217,7 +217,7 @@ def start(config: Config, workspace: Workspace) -> Trainer:
             judged.append(replace(item, verdicts=tuple(found)))
     wanted = workspace.read_records(Task, "prepare/tasks/demo.jsonl") if config.rl.ptx_coef else []
     return Trainer(
-        config=config,
+        config=sharing(config),
         workspace=workspace,
         base=base,
         model=model,
@@ -232,6 +232,14 @@ def start(config: Config, workspace: Workspace) -> Trainer:
         verifiers=verifiers(config.rl.verifiers, judged),
         references=[(base.render(prompts[t.id]), answer_ids(base, t.reference or "")) for t in wanted],
     )
+
+
+def sharing(config: Config) -> Config:
+    """With a sandbox as wide as this process's share of the machine, where the configuration does not say how wide."""
+    sandbox = config.sandbox
+    if sandbox.processes or sandbox.engine == "ray":
+        return config
+    return config.model_copy(update={"sandbox": sandbox.model_copy(update={"processes": distributed.threads()})})
 
 
 def update(

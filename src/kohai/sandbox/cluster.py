@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kohai import machine
 from kohai.config import SandboxConfig
 from kohai.errors import KohaiError, ToolError
 from kohai.records import Execution
@@ -232,7 +233,7 @@ def connect(config: SandboxConfig) -> Any:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         if config.ray_address is None:
-            cores = config.processes or os.cpu_count()
+            cores = config.processes or machine.cores()
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
             ray.init(address=config.ray_address, **quiet)

@@ -15,6 +15,7 @@ from kohai.sandbox.sandbox import Program, Sandbox
 from kohai.workspace import Workspace
 
 FIXTURES = "prepare/fixtures.json"  # digests of what the run's tasks start from
+ELSEWHERE = {"processes", "engine", "ray_address", "images", "cache"}  # how fast and where; a run may go on with others
 
 
 def depends(config: Config, workspace: Workspace) -> tuple[dict[str, Any], Path]:
@@ -26,7 +27,7 @@ def settings(config: Config) -> dict[str, Any]:
     """How programs are run; the image's digest stands for all that is in it."""
     opened = image(config)
     return {
-        "sandbox": config.sandbox.model_dump(mode="json"),
+        "sandbox": config.sandbox.model_dump(mode="json", exclude=ELSEWHERE),
         "limits": limits_of(opened, config.sandbox),
         "image": opened.digest,
         "state": config.tasks.state,

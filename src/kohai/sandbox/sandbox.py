@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from kohai import machine
 from kohai.config import SandboxConfig
 from kohai.errors import ConfigError, DataError, ToolError
 from kohai.ledger import Ledger
@@ -165,7 +166,7 @@ class Sandbox:
             ToolError: nothing confines programs here, and `config.unsafe` does not allow that.
         """
         self._in_force()
-        width = self._cluster.width if self._cluster else self._config.processes or os.cpu_count() or 1
+        width = self._cluster.width if self._cluster else self._config.processes or machine.cores()
         pool = ThreadPoolExecutor(max_workers=width)
         ahead: deque[Future[Execution] | Execution] = deque()
         try:
