@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -38,20 +39,22 @@ have its own), `kohai config schema` its JSON Schema.
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for path, model in sections("", Config):
+    for path, model, more in sections("", Config):
         title = f"`{path}`" if path else "Top level"
-        doc = (model.__doc__ or "").strip()
+        doc = f"{(model.__doc__ or '').strip()} {more}".strip()
         rows = "\n".join(f"| `{name}` | {default(field)} | {meaning(field)} |" for name, field in values(model))
         parts.append(f"## {title}\n\n{doc}\n\n| key | default | meaning |\n|---|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 
-def sections(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """This section and those inside it, with their dotted paths."""
-    yield path, model
+def sections(path: str, model: type[BaseModel], more: str = "") -> Iterator[tuple[str, type[BaseModel], str]]:
+    """This section and those inside it, with their dotted paths, and what is said of those that the user names."""
+    yield path, model, more
     for name, field in model.model_fields.items():
         if (inner := section_of(field)) is not None:
-            yield from sections(f"{path}.{name}".lstrip("."), inner)
+            is_named = get_origin(field.annotation) is dict
+            own = f"{path}.{name}{'.NAME' * is_named}".lstrip(".")
+            yield from sections(own, inner, meaning(field) if is_named else "")
 
 
 def values(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:

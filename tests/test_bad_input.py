@@ -281,6 +281,17 @@ def test_a_reference_that_is_too_long(small):
     small.refused(DataError, r"task long: the prompt has \d+ tokens, its reference 6001, and the model 4096 positions")
 
 
+def test_references_that_no_completion_could_end(small, capsys):
+    """Longer than what is drawn: how many, one of them, and the setting; the one that fits to the token is not meant."""
+    code = "x = 1\n" * 4
+    small.write_tasks("demo", *({"id": f"d{n}", "instruction": "Do.", "reference": code + "#" * n} for n in (0, 1, 2)))
+    limits = ("sample.max_new_tokens=26", "rl.sampling.max_new_tokens=99")
+    pipeline.run(small.config("tasks.n_demo=3", *limits), ["prepare"])
+    said = capsys.readouterr().err
+    assert "1 of 3 demo references (d2, say) are longer than sample.max_new_tokens = 26" in said
+    assert "rl.sampling" not in said
+
+
 def test_run_folder_of_another_version(small):
     """It is refused and stays as it was."""
     manifest = small.folder / "run" / "prepare" / "manifest.json"

@@ -113,13 +113,15 @@ class ModelConfig(_Section):
     name: str = Field(
         "smollm2-135m-instruct",
         description="'smollm2-135m-instruct' (from the package index), 'tiny-random' (made in-process, for tests), "
-        "a folder, or a Hugging Face hub id.",
+        "a folder, or a Hugging Face hub id. Decoders with plain or rotary positions (Llama, Qwen, SmolLM, GPT-2); "
+        "what Kohai would compute wrongly is refused (ALiBi, local layers, capped or scaled logits).",
     )
     cache: Path = Field(Path(".models"), description="Where fetched bases are kept.")
     chat: Literal["auto", "gorilla"] = Field(
         "auto",
-        description="What stands around a prompt: auto = the model's own chat template (ChatML where it has none), "
-        "gorilla = `###Instruction:` and `###Output:`, for models without one.",
+        description="What stands around a prompt: auto = the model's own chat template, without thinking "
+        "and with a fixed date (ChatML where it has none, and for the default base, whose own always has a system "
+        "message), gorilla = `###Instruction:` and `###Output:`, for models without one.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto = bfloat16 where the hardware computes in it, float32 elsewhere."
@@ -147,7 +149,7 @@ class TuningConfig(_Section):
 
     epochs: Positive = Field(3, description="Passes over the references.")
     learning_rate: Above0 = Field(6e-4, description="Peak; cosine decay after a short warm-up.")
-    batch_size: Positive = Field(8, description="References per update.")
+    batch_size: Positive = Field(8, description="References (dpo: preferences) per update.")
 
 
 class SftConfig(TuningConfig):
@@ -326,8 +328,14 @@ class FeedbackConfig(_Section):
         description="People's answers: JSON Lines of task_id, index, criterion, answer (yes or no), "
         "and code (the program, where they are of that alone).",
     )
-    soft: bool = Field(True, description="An `llm` yes counts with its probability where the judge gives one.")
-    max_unscored: Share = Field(0.2, description="The stage stops when a larger share of verdicts is unscored.")
+    soft: bool = Field(
+        True, description="A judge's answer, yes or no, counts with its probability of yes where it gives one."
+    )
+    max_unscored: Share = Field(
+        0.2,
+        description="Feedback stops where a larger share of its questions has no answer, RL where the environment "
+        "kept a larger share of completions from running.",
+    )
 
 
 class RewardModelConfig(_Section):
@@ -459,8 +467,8 @@ class RlConfig(_Section):
     alarm: Literal["roll_back", "stop", "warn"] = Field(
         "roll_back",
         description="Where the probe set's executability has fallen beyond chance (two standard errors of the paired "
-        "difference) from its best, or a watched number leaves its bounds: back to the weights that the probe set was "
-        "best with (without looks at it, to those that RL started from), an end as it is, or a word in the report.",
+        "difference) from its best, or a watched number leaves its bounds: an end with the weights that the probe set "
+        "was best with (without looks at it, to those that RL started from), an end as it is, or a word in the report.",
     )
     watched: dict[Literal["kl", "entropy", "length", "reward"], tuple[float, float]] = Field(
         {"kl": (0.0, 100.0)},

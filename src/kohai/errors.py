@@ -7,8 +7,8 @@ KohaiError
 │   ├── EndpointError    a judge's or a rollout server's endpoint refused, hung or answered nonsense
 │   ├── BudgetError      what may be spent on a judge is spent
 │   ├── WorkspaceError   a run's folder: another version, another config, locked, no space left
-│   └── ToolError        something that this machine lacks
-├── UnscoredError        more answers are missing than the run allows: exit code 2
+│   ├── ToolError        something that this machine lacks
+│   └── UnscoredError    more answers are missing than the run allows
 ├── TrainingError        training went wrong (not a number, no signal): exit code 1
 └── InternalError        ours: exit code 1
 """

@@ -2,7 +2,7 @@
 
 One request at a time is decoded; others wait, and one whose client has gone is not decoded on. What a request
 asks for and this server does not do is refused by name with status 400. Leaves out streaming, batching of requests, and
-the guard: it gives what the model says.
+any check of what the model says.
 """
 
 from __future__ import annotations

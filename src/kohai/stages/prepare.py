@@ -88,6 +88,7 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
                 bar.advance()
     answers = {task.id: len(answer_ids(base, task.reference)) for task in splits["demo"] if task.reference is not None}
     refuse_too_long(config, base, prompts, answers)
+    tell_of_cut(config, answers)
     copy_fixtures(config.tasks.folder, [task for tasks in splits.values() for task in tasks], workspace)
     if config.package.path is not None:
         for split in ("probe", *config.tasks.test_splits):
@@ -377,6 +378,17 @@ def refuse_too_long(config: Config, base: Base, prompts: Sequence[Prompt], answe
                 f"task {prompt.task_id}: the prompt has {prompt.n_tokens} tokens, its reference "
                 f"{answers[prompt.task_id]}, and the model {base.n_positions} positions; lower prompt.max_tokens, or "
                 "take the reference out"
+            )
+
+
+def tell_of_cut(config: Config, answers: Mapping[str, int]) -> None:
+    """Says how many references, by their tokens, are longer than what is drawn: no completion of theirs would end."""
+    for name, sampling in (("sample", config.sample), ("rl.sampling", config.rl.sampling)):
+        longer = [task_id for task_id, n_tokens in answers.items() if n_tokens > sampling.max_new_tokens]
+        if longer:
+            progress.say(
+                f"prepare: {len(longer)} of {len(answers)} demo references ({longer[0]}, say) are longer than "
+                f"{name}.max_new_tokens = {sampling.max_new_tokens}: a completion that is cut there is not learned from"
             )
 
 
