@@ -206,6 +206,19 @@ def test_only_the_active_one_learns():
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_dropout_of_an_adapter_from_elsewhere_draws_nothing(tmp_path):
+    """In loops of our own, which train without: a pass again is the same, to the last bit."""
+    base = tiny_base()
+    model = peft.get_peft_model(base.model, peft.LoraConfig(target_modules=["q_proj"], lora_dropout=0.5), "one")
+    torch.nn.init.normal_(adapters.parameters(model, "one")[1], std=0.2)
+    model.save_pretrained(tmp_path, selected_adapters=["one"])
+    base = tiny_base()
+    model = adapters.load(base, base.model, "one", tmp_path / "one", trainable=True)
+    adapters.activate(model, "one", trainable=True)
+    assert any(isinstance(module, torch.nn.Dropout) for module in model.modules())
+    torch.testing.assert_close(logits(model), logits(model), rtol=0, atol=0)
+
+
 def test_chosen_layers():
     """`first_layer` leaves lower blocks as they are, `modules` names layers; a wrong name lists the right ones."""
     base = tiny_base()

@@ -282,7 +282,7 @@ def test_a_reference_that_is_too_long(small):
 
 
 def test_references_that_no_completion_could_end(small, capsys):
-    """Longer than what is drawn: how many, one of them, and the setting; the one that fits to the token is not meant."""
+    """Longer than what is drawn: how many, one of them, and the setting; one that just fits is not meant."""
     code = "x = 1\n" * 4
     small.write_tasks("demo", *({"id": f"d{n}", "instruction": "Do.", "reference": code + "#" * n} for n in (0, 1, 2)))
     limits = ("sample.max_new_tokens=26", "rl.sampling.max_new_tokens=99")

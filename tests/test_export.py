@@ -1,5 +1,6 @@
 """A run's model as a folder: loaded by plain transformers and by peft, it answers as the run's own."""
 
+import json
 import shutil
 
 import peft
@@ -19,12 +20,22 @@ from kohai.records import Evaluation, Execution
 from kohai.workspace import FORMAT, Workspace, digest_path
 
 PROMPT = "Say hi"
+PARTS = ("adapter", "head.safetensors")
 OF_RUN = {
     "package": {"path": "some/api"},
     "tasks": {"folder": "tasks"},
     "model": {"name": "tiny-random", "device": "cpu", "dtype": "float32"},
     "prompt": {"system": "Write one program."},
 }
+
+
+def follow(workspace):
+    """RL's manifest names a reward model, which is written."""
+    workspace.write_text("reward_model/head.safetensors", "a head")
+    workspace.write_text("reward_model/adapter/weights", "an adapter")
+    manifest = workspace.read_json("rl/manifest.json")
+    inputs = {f"reward_model/{name}": digest_path(workspace.path("reward_model", name)) for name in PARTS}
+    workspace.write_json("rl/manifest.json", manifest | {"inputs": inputs})
 
 
 @pytest.fixture
@@ -50,6 +61,7 @@ def run(tmp_path):
     }
     for stage, report in reports.items():
         workspace.write_json(f"{stage}/manifest.json", {"format": FORMAT, "stage": stage, "report": report})
+    follow(workspace)
     inputs = {"rl/policy": digest_path(workspace.path("rl", "policy"))}
     workspace.write_json(
         "evaluate/manifest.json", {"format": FORMAT, "stage": "evaluate", "inputs": inputs, "report": {}}
@@ -132,7 +144,13 @@ def test_the_card(run, tmp_path):
     text = (export(folder, tmp_path / "out", merged=True) / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(text.split("---")[1])
     assert head["base_model"] == "tiny-random"
+    decoding = json.loads((tmp_path / "out" / "generation_config.json").read_text(encoding="utf-8"))
+    assert (decoding["do_sample"], decoding["eos_token_id"]) == (
+        False,
+        list(load_base(parse_config(_config(folder)).model).stop_ids),
+    )
     for part in (
+        "greedily",
         "`api`", "demo 3, test 2", "Judges: reviewer", "SHA-256 abc123", "12 completions judged, 1 of them unscored",
         "gate is open", "alarm: of 8 probe tasks", "RLAIF 100.0 %", "of 2 test tasks", "### Test", "## Limits",
         "Write one program.",
@@ -172,6 +190,53 @@ def test_the_release_gate(run, tmp_path, report, why):
     by_execution = _config(folder) | {"rl": {"reward": "execution"}}
     workspace.write_text("config.yaml", to_yaml(parse_config(by_execution)))
     assert export(folder, tmp_path / "by_execution").exists()
+
+
+@pytest.mark.parametrize("part", ["reward_model/adapter/weights", "reward_model/head.safetensors"])
+def test_another_reward_model_opens_no_gate(run, tmp_path, part):
+    """Made after the policy: its hacks are not those of the reward that RL followed."""
+    folder, _ = run
+    (folder / part).write_text("another", encoding="utf-8")
+    with pytest.raises(UserError, match="the reward model is another one than its RL followed; run `kohai rl` again"):
+        export(folder, tmp_path / "out")
+
+
+def test_what_rl_followed_is_in_its_report(run, tmp_path):
+    """A configuration that says otherwise since changes nothing of it."""
+    folder, _ = run
+    workspace = Workspace(folder)
+    manifest = workspace.read_json("rl/manifest.json")
+    workspace.write_json("rl/manifest.json", manifest | {"report": {"reward": "reward_model"}})
+    workspace.path("reward_model", "manifest.json").unlink()
+    by_execution = _config(folder) | {"rl": {"reward": "execution"}}
+    workspace.write_text("config.yaml", to_yaml(parse_config(by_execution)))
+    with pytest.raises(UserError, match="the release gate is closed"):
+        export(folder, tmp_path / "out")
+    workspace.write_json("rl/manifest.json", manifest | {"report": {"reward": "execution"}})
+    workspace.write_text("config.yaml", to_yaml(parse_config(_config(folder) | {"rl": {"reward": "reward_model"}})))
+    assert "No judge's" in (export(folder, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_of_several_rounds(run, tmp_path):
+    """RLAIF learned from the feedback of all, and each round's alarm is told; the others from the first one's."""
+    folder, _ = run
+    workspace = Workspace(folder)
+    workspace.write_text("config.yaml", to_yaml(parse_config(_config(folder) | {"rounds": 2})))
+    for stage in ("rl", "reward_model", "feedback"):
+        shutil.copytree(folder / stage, folder / f"{stage}_2")
+    inputs = {f"reward_model_2/{name}": digest_path(folder / "reward_model_2" / name) for name in PARTS}
+    second = workspace.read_json("rl/manifest.json") | {"inputs": inputs, "report": {"alarm": "alarm: its second"}}
+    workspace.write_json("rl_2/manifest.json", second)
+    shutil.copytree(folder / "rl" / "policy", folder / "dpo" / "adapter")
+    workspace.write_json("dpo/manifest.json", {"format": FORMAT, "stage": "dpo", "report": {}})
+    card = (export(folder, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+    for part in (
+        "24 completions judged, 2 of them",
+        "In RL, round 1: alarm: of 8",
+        "In RL, round 2: alarm: its second",
+    ):
+        assert part in card
+    assert "12 completions judged, 1 of" in (export(folder, tmp_path / "dpo", "dpo") / "README.md").read_text("utf-8")
 
 
 def test_the_card_is_of_the_arm(run, tmp_path):

@@ -124,6 +124,14 @@ def test_value_loss():
     close(found, 3.05 / 6)
 
 
+@pytest.mark.parametrize("credit", [leave_one_out, standardised, win_rates])
+@pytest.mark.parametrize("n", [1, 3, 6, 8, 16])
+def test_what_is_alike_earns_nothing(credit, n):
+    """Exactly: the mean of equal numbers is not that number in float32, and a deviation of 1e-7 is no deviation."""
+    alike = torch.full((1, n), 0.91) * torch.tensor([[2.3], [7.1], [-30.3]])
+    assert not credit(alike).any()
+
+
 def test_kl_estimate():
     """With d = log p_ref - log p: d = ln 2: 2 - 1 - 0.693147 = 0.306853; d = -ln 2: 0.5 - 1 + 0.693147 = 0.193147."""
     found = kl_estimate(torch.tensor([-1.0, -1.0, -1.0]), torch.tensor([-1.0 + math.log(2), -1.0 - math.log(2), -1.0]))

@@ -15,6 +15,7 @@ from kohai.models.packing import pack
 from kohai.models.ppo import Rollout, ValueHead, row_loss
 from kohai.models.rollouts import EARNED
 from kohai.models.scoring import token_scores
+from kohai.workspace import Workspace
 
 CPU = torch.device("cpu")
 PROMPT = [40, 41, 42]
@@ -186,7 +187,7 @@ def learner(estimator, rate, steps=36):
     config = settings(gae_lambda=0.95, estimator=estimator, epochs=4, steps=steps, tasks_per_step=2, minibatch_tasks=2)
     trainer = SimpleNamespace(
         config=SimpleNamespace(rl=config, seed=0), base=base, model=model, value_head=head,
-        kl=KlController(0.001, None), references=[],
+        kl=KlController(0.001, None), references=[], workspace=Workspace("r"),
     )  # fmt: skip
     return trainer, weights, torch.optim.AdamW(groups, lr=rate)
 

@@ -67,8 +67,10 @@ def test_what_it_learns_from(monkeypatch, tmp_path):
     workspace.write_records("prepare/tasks/demo.jsonl", [Task("d", "Show", reference="show()")])
     workspace.write_records("prepare/tasks/practice.jsonl", [Task("t", "Say hi"), Task("u", "Say ho")])
     completions = [Completion("t", place, "", f"hi({place})") for place in range(3)] + [Completion("u", 0, "", "ho()")]
+    completions.append(Completion("t", 3, "", "hi(3)", finished=False))
     workspace.write_records("sample/completions.jsonl", completions)
     feedback = [Feedback("t", 0, 0.9, (), FAILED), Feedback("t", 1, 0.3, (), OK), Feedback("t", 2, 0.5, (), OK)]
+    feedback.append(Feedback("t", 3, 0.8, (), OK))  # ran as far as it goes: it was cut
     workspace.write_records("feedback/feedback.jsonl", [*feedback, Feedback("u", 0, 0.8, (), FAILED)])
     base, given = tiny_base(), []
     monkeypatch.setattr(rejection_sft, "load_base", lambda _settings: base)

@@ -278,6 +278,17 @@ def test_side_by_side(workspace):
     assert all(case["reference"].startswith("reserve(") for case in first)
 
 
+def test_side_by_side_says_what_is_known():
+    """What the environment stopped is not compared; where no effect is known, programs ran or failed."""
+    outcomes = {"a": (OK, NO_BOX), "b": (NO_BOX, OK), "c": (OK, OK), "d": (FAILED, FAILED), "e": (FAILED, OK)}
+    by_arm = {
+        arm: {"test": [Evaluation(arm, "test", name, "", found[place], {}) for name, found in outcomes.items()]}
+        for place, arm in enumerate(("sft", "rlaif"))
+    }
+    found = {case["task_id"]: case["change"] for case in cases.choose(by_arm, {})}
+    assert found == {"c": "both ran", "d": "both failed", "e": "better"}
+
+
 def test_page_escapes_what_models_and_tasks_say(workspace):
     """Instructions and code are data: no markup of theirs reaches the page."""
     page = report.write(workspace).page.read_text()

@@ -611,11 +611,43 @@ def test_unseen_tasks_come_first(monkeypatch, tmp_path):
     assert steps[3] == steps[0]
 
 
+def test_rounds_do_not_draw_the_same(monkeypatch):
+    """Neither the same tasks in the same order, nor by the same random streams."""
+    trainer = trainer_of([], STEP)
+    trainer.tasks, trainer.config.seed = dict.fromkeys("abcdefghijkl"), 7
+    monkeypatch.setattr(rollouts, "draw_of", lambda trainer, step, part: rollouts.keys_of(trainer, step, part))
+    first = rollouts.draw(trainer, 0)[0]
+    trainer.workspace = trainer.workspace.of_round(2)
+    second = rollouts.draw(trainer, 0)[0]
+    assert {key.rpartition("/")[0] for key in first} == {"rl/0"}
+    assert {key.rpartition("/")[0] for key in second} == {"rl_2/0"}
+    assert [key[-1] for key in first] != [key[-1] for key in second]
+
+
+def test_references_go_on_in_the_next_round(monkeypatch):
+    """A round of three steps with two updates each: the second one's first update has the number six."""
+    asked = []
+    monkeypatch.setattr(rl, "references_losses", lambda _trainer, done: asked.append(done) or [])
+    monkeypatch.setattr(rl.adapters, "activate", lambda *_, **__: None)
+    weights = [torch.nn.Parameter(torch.zeros(1))]
+    settings = STEP.model_copy(update={"steps": 3, "epochs": 2, "minibatch_tasks": 4})
+    trainer = trainer_of([], settings)
+    trainer.config.seed, trainer.model, trainer.value_head = 0, None, torch.nn.Linear(1, 1)
+    monkeypatch.setattr(rl, "rollouts_loss", lambda *_: (weights[0].sum(), {}))
+    one = SimpleNamespace(prompt=[1], completions=[[2]], n_tokens=1, kept={})
+    for number in (1, 2):
+        trainer.workspace = Workspace("r", number)
+        rl.update(trainer, [one], weights, torch.optim.SGD([{"params": weights, "peak": 0.1}]), 0)
+    assert asked == [0, 1, 6, 7]
+
+
 def test_the_arm_without_feedback(tmp_path):
     """Execution is its reward and its only gate, whatever RL's are."""
     config = config_of(
-        tmp_path, {"gates": ["parses"], "verifiers": {"parses": 1.0}, "dropped_band": [0, 1], "steps": 9}
+        tmp_path,
+        {"gates": ["parses"], "verifiers": {"parses": 1.0}, "dropped_band": [0, 1], "steps": 9}
+        | {"watched": {"kl": [0, 9], "reward": [0, 5]}},
     )
     found = on_execution(config).rl
     assert (found.reward, found.gates, found.verifiers, found.dropped_band) == ("execution", ("runs",), {}, None)
-    assert found.steps == 9
+    assert (found.steps, found.watched) == (9, {"kl": (0, 9)})

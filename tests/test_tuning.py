@@ -1,6 +1,7 @@
 """Tuning by likelihood: its learning rate, and that a stopped one goes on as if it had not been."""
 
 import json
+import weakref
 
 import pytest
 import torch
@@ -43,6 +44,19 @@ def test_one_update_learns(tmp_path):
     weights, [line] = tuned(tmp_path, 2)
     assert line["learning_rate"] == pytest.approx(1e-2)
     assert any(weight.abs().max() > 0 for weight in weights[1::2])  # B, which starts at zero
+
+
+def test_nothing_holds_the_base_afterwards(tmp_path):
+    """The next stage loads its own: two in memory would be one too many."""
+    base = tiny_base()
+    held = weakref.ref(base.model)
+    with Tracker(tmp_path, "sft", ()) as tracker:
+        tune(
+            base, PAIRS[:2], tmp_path / "adapter", name="sft", seed=0, tracker=tracker, start=LoraConfig(r=2),
+            settings=TuningConfig(epochs=1, learning_rate=1e-2, batch_size=2),
+        )  # fmt: skip
+    del base
+    assert held() is None
 
 
 def test_its_loss_is_the_answers_likelihood(tmp_path):

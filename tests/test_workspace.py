@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from kohai import pipeline
 from kohai.config import load_config
 from kohai.errors import InternalError, WorkspaceError
 from kohai.records import Completion
@@ -227,6 +229,7 @@ def test_missing_inputs(workspace, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from kohai.workspace import Workspace, run_stage, writing
 
 workspace = Workspace(Path(sys.argv[1]))
@@ -328,6 +331,25 @@ def test_rounds(tmp_path):
     assert workspace.of_round(3).newest_policy == tmp_path / "rl_2" / "policy"
     with pytest.raises(WorkspaceError, match=r"rl_2/policy.json is not there yet; `kohai rl CONFIG`"):
         second.read_json("rl/policy.json")
+
+
+def test_one_stage_of_the_rounds_that_are_there(monkeypatch, tmp_path):
+    """`kohai rl` with two rounds does the first; the second too, once what it reads is made."""
+    config = load_config(ROOT / "configs" / "smoke.yaml", [f"run={tmp_path}", "rounds=2"])
+    done = []
+
+    def run(_config, workspace):
+        done.append(workspace.round)
+        return {}
+
+    stage = SimpleNamespace(depends=lambda _config, workspace: ({}, [workspace.path("sample", "tokens.json")]), run=run)
+    monkeypatch.setattr(pipeline.importlib, "import_module", lambda _name: stage)
+    workspace = Workspace(tmp_path)
+    workspace.write_text("sample/tokens.json", "[]")
+    assert list(pipeline.run(config, ["rl"])) == ["rl"]
+    workspace.of_round(2).write_text("sample/tokens.json", "[]")
+    assert list(pipeline.run(config, ["rl"])) == ["rl", "rl_2"]
+    assert done == [1, 2]
 
 
 def test_what_outcomes_depend_on(tmp_path):

@@ -12,12 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import transformers
 import yaml
 
 from kohai.config import Config, parse_config, read_yaml
 from kohai.errors import UserError
 from kohai.models import adapters, gguf
-from kohai.models.base import DEFAULT, GGUF_SHA256, WHEEL, load_base
+from kohai.models.base import DEFAULT, GGUF_SHA256, WHEEL, Base, load_base
+from kohai.models.reward import parts
 from kohai.report import gather, markdown
 from kohai.stages.evaluate import ADAPTERS
 from kohai.workspace import Workspace, digest_path, writing
@@ -74,7 +76,7 @@ def export(
                 raise UserError(
                     f"{run}: {arm} cannot be merged ({error}): export it without --merged and --gguf"
                 ) from None
-            plain.generation_config.eos_token_id = list(base.stop_ids)
+            plain.generation_config = generation_config(base)
             weights = {name: weight.contiguous() for name, weight in plain.state_dict().items()}
             if head:
                 gguf.write(head, folder / GGUF, weights, plain.config)
@@ -89,12 +91,29 @@ def export(
     return to
 
 
+def generation_config(base: Base) -> transformers.GenerationConfig:
+    """As the run measured: the likeliest token, ended as the run ended it, without penalties of the base's own."""
+    pad = base.tokenizer.pad_token_id
+    return transformers.GenerationConfig(
+        bos_token_id=base.tokenizer.bos_token_id,
+        eos_token_id=list(base.stop_ids),
+        pad_token_id=base.stop_ids[0] if pad is None else pad,
+        do_sample=False,
+    )
+
+
 def gate(config: Config, workspace: Workspace, arm: str) -> str:
     """Why the release gate is closed to the arm, or nothing: the reward that its RL followed pays for a hack of honest
     programs, or it is not known whether it does.
     """
-    if not _follows_reward_model(config, arm):
+    if not _follows_reward_model(config, workspace, arm):
         return ""
+    followed = (workspace.manifest("rl") or {}).get("inputs", {})
+    now = {
+        str(part.relative_to(workspace.root)): digest_path(part) if part.exists() else "" for part in parts(workspace)
+    }
+    if any(followed.get(name) != digest for name, digest in now.items()):
+        return "the reward model is another one than its RL followed; run `kohai rl` again"
     report = _report(workspace, "reward_model") or {}
     if not report.get("hacks"):
         return "no hack was tried on the reward model (reward_model.n_hacked is 0, or no sampled program ran)"
@@ -105,8 +124,9 @@ def gate(config: Config, workspace: Workspace, arm: str) -> str:
     return ""
 
 
-def _follows_reward_model(config: Config, arm: str) -> bool:
-    return arm == "rlaif" and config.rl.reward != "execution"
+def _follows_reward_model(config: Config, workspace: Workspace, arm: str) -> bool:
+    """By RL's own report: the configuration may be another since."""
+    return arm == "rlaif" and (_report(workspace, "rl") or {}).get("reward", config.rl.reward) != "execution"
 
 
 def card(config: Config, workspace: Workspace, arm: str, merged: bool, as_gguf: bool) -> str:
@@ -152,20 +172,22 @@ def _base_name(config: Config) -> str:
 
 def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
     stage, _ = ADAPTERS[arm] or ("", "")
-    alarm = (_report(workspace, stage) or {}).get("alarm")
-    if alarm:
-        yield f"- In RL: {alarm}."
-    if arm in WITHOUT_FEEDBACK or (arm == "rlaif" and not _follows_reward_model(config, arm)):
+    rounds = workspace.rounds if arm == "rlaif" else [workspace.of_round(1)]  # the others learned from the first one's
+    for one in rounds:
+        if alarm := (_report(one, stage) or {}).get("alarm"):
+            yield f"- In RL{f', round {one.round}' if len(rounds) > 1 else ''}: {alarm}."
+    if arm in WITHOUT_FEEDBACK or (arm == "rlaif" and not _follows_reward_model(config, workspace, arm)):
         yield "- No judge's: it learned from references" + (", and in RL from what ran." if stage != "sft" else ".")
         return
-    report = _report(workspace, "feedback")
-    if report is None:
+    reports = [report for one in rounds if (report := _report(one, "feedback")) is not None]
+    if not reports:
         yield "- Not known: the run's folder has no feedback."
         return
-    judges, rubric = ", ".join(report["judges"]), config.feedback.rubric.name
-    yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {report['rubric']}."
-    yield f"- {report['completions']} completions judged, {report['unscored']} of them unscored."
-    if _follows_reward_model(config, arm):
+    judges, rubric = ", ".join(reports[-1]["judges"]), config.feedback.rubric.name
+    yield f"- Judges: {judges}; rubric `{rubric}`, SHA-256 {reports[-1]['rubric']}."
+    judged, unscored = (sum(report[name] for report in reports) for name in ("completions", "unscored"))
+    yield f"- {judged} completions judged, {unscored} of them unscored."
+    if _follows_reward_model(config, workspace, arm):
         closed = gate(config, workspace, arm)
         is_open = "is open: the reward model pays for none of the hacks tried on honest programs"
         yield f"- The release gate {f'is closed: {closed}' if closed else is_open}."
@@ -214,6 +236,7 @@ def _use(config: Config, merged: bool, as_gguf: bool) -> Iterator[str]:
         yield f"llama-server --model {GGUF} --jinja"
         yield "```"
         yield ""
+    yield "Single answers were measured greedily (`do_sample=False`), without penalties."
     yield "A prompt is one user's message in the chat template, with the docs of the apis it needs: Kohai's command"
     yield '`kohai prompt CONFIG "what is to be done"` prints it for the run\'s configuration. Its first line was:'
     yield ""

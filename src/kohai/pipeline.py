@@ -99,6 +99,8 @@ def lead(config: Config, workspace: Workspace, stages: Sequence[str] | None) -> 
             stage = importlib.import_module(f"kohai.stages.{name}")
             in_round = workspace.of_round(number)
             settings, inputs = stage.depends(config, in_round)
+            if stages is not None and number > 1 and not all(path.exists() for path in inputs):
+                continue  # it was not asked for by number, and what it reads is not made yet
             if not config.model.is_ours:  # a folder may hold another model since
                 settings |= {"base": digest_of_base(config.model.name)}
             work = partial(stage.run, config, in_round)

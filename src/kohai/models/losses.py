@@ -125,12 +125,19 @@ def preferred(distance: torch.Tensor, label: torch.Tensor | float) -> torch.Tens
 def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
     """Scores (G, n) less the mean of the others of their group (RLOO, arXiv 2402.14740); 0 where n = 1."""
     n = scores.shape[1]
-    return (scores - scores.mean(1, keepdim=True)) * (n / max(1, n - 1))
+    return _centred(scores) * (n / max(1, n - 1))
 
 
 def standardised(scores: torch.Tensor) -> torch.Tensor:
     """Scores (G, n) less their group's mean, in its standard deviations (GRPO, arXiv 2402.03300); 0 where all agree."""
-    return (scores - scores.mean(1, keepdim=True)) / (scores.std(1, correction=0, keepdim=True) + 1e-6)
+    centred = _centred(scores)
+    return centred / (centred.pow(2).mean(1, keepdim=True).sqrt() + 1e-6)
+
+
+def _centred(scores: torch.Tensor) -> torch.Tensor:
+    """Less their group's mean; exactly 0 where all agree, whose mean need not be that number in float32."""
+    apart = scores - scores[:, :1]
+    return apart - apart.mean(1, keepdim=True)
 
 
 def win_rates(scores: torch.Tensor) -> torch.Tensor:

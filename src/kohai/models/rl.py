@@ -179,6 +179,7 @@ def train(config: Config, workspace: Workspace, stage: str) -> dict[str, Any]:
         workspace.write_text(f"{stage}/probe.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
         checkpoint.remove()
     return {
+        "reward": settings.reward,
         "steps": done,
         "steps_learned_from": control["learned"],
         "completions": int(control["completions"]),
@@ -256,6 +257,7 @@ def update(
     n_minibatches = -(-len(rollouts) // settings.minibatch_tasks)
     n_completions = sum(len(r.completions) for r in rollouts)
     n_updates = settings.epochs * -(-settings.tasks_per_step // settings.minibatch_tasks)  # at most
+    earlier = (trainer.workspace.round - 1) * settings.steps * n_updates  # rounds' updates: its references come next
     for epoch in range(settings.epochs):
         order = list(rollouts)
         random.Random(f"{trainer.config.seed}/{step}/{epoch}").shuffle(order)
@@ -267,7 +269,7 @@ def update(
             units: list[Part] = [
                 partial(rollouts_loss, trainer, row, n_tokens) for row in rows_of(minibatch, settings.row_tokens)
             ]
-            for unit in distributed.mine(units + references_losses(trainer, done)):
+            for unit in distributed.mine(units + references_losses(trainer, earlier + done)):
                 loss, parts = unit()
                 loss.backward()
                 for name, value in parts.items():

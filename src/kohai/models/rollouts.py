@@ -146,8 +146,9 @@ def draw(trainer: Trainer, step: int) -> tuple[list[Drawn], dict[str, float]]:
     settings = trainer.config.rl
     seen = trainer.seen if trainer.sampled else ()
     parts = [t for t in trainer.tasks if t not in seen], [t for t in trainer.tasks if t in seen]
+    seed, number = trainer.config.seed, trainer.workspace.round
     for part in parts:
-        random.Random(trainer.config.seed).shuffle(part)
+        random.Random(seed if number == 1 else f"{seed}/{number}").shuffle(part)
     pool = [*parts[0], *parts[1]]
     n_reused = -(-len(trainer.sampled) // settings.tasks_per_step)
     at = (step - n_reused) * settings.tasks_per_step
@@ -171,7 +172,7 @@ def draw_of(trainer: Trainer, step: int, chosen: Sequence[str]) -> list[Drawn]:
             max_new_tokens=settings.max_new_tokens,
             batch_tokens=settings.batch_tokens,
             seed=trainer.config.seed,
-            keys=[f"rl/{step}/{task_id}" for task_id in chosen],
+            keys=keys_of(trainer, step, chosen),
         )
     return drawn_of(chosen, sampled)
 
@@ -187,9 +188,14 @@ def ask_server(trainer: Trainer, step: int, chosen: Sequence[str]) -> tuple[list
         settings.sampling,
         [trainer.base.render(trainer.prompts[t]) for t in chosen],
         trainer.config.seed,
-        [f"rl/{step}/{task_id}" for task_id in chosen],
+        keys_of(trainer, step, chosen),
         trainer.workspace.path("rollout_server"),
     )
+
+
+def keys_of(trainer: Trainer, step: int, chosen: Sequence[str]) -> list[str]:
+    """The random stream of each task's completions: its own in each step of each round."""
+    return [f"{trainer.workspace.folder_of('rl')}/{step}/{task_id}" for task_id in chosen]
 
 
 def drawn_of(chosen: Sequence[str], sampled: Sequence[Sequence[Sampled]]) -> list[Drawn]:

@@ -9,6 +9,7 @@ answer tokens only (its own loss makes them for every position, twice; a third o
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import shutil
@@ -156,6 +157,11 @@ def tune(
     model.unload()
     base.model.eval().requires_grad_(False)
     shutil.rmtree(checkpoints, ignore_errors=True)
+    vars(base.model).pop("forward", None)  # the trainer left it there, bound: the base would refer to itself
+    del trainer, model
+    gc.collect()  # the trainer does, and would hold base and optimiser through the next stage
+    if base.device.type == "cuda":
+        torch.cuda.empty_cache()
     tail = losses[-max(1, len(losses) // 10) :]
     tokens = epochs * sum(map(len, rows))
     return {"steps": len(losses), "loss": round(sum(tail) / len(tail), 4), "tokens": tokens, "pairs": len(pairs)}

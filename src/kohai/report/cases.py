@@ -14,7 +14,7 @@ from kohai.records import Evaluation, Task
 from kohai.report.tables import ByArm, answer
 
 COUNT = 10
-QUOTA = {"better": 4, "worse": 2, "both wrong": 2, "both right": 2}
+QUOTA = {"better": 4, "worse": 2, "both wrong": 2, "both failed": 2, "both right": 2, "both ran": 2}
 COMPARISONS = (("sft", "rlaif"), ("sft", "rejection_sft"), ("sft", "best_of_n"), ("base", "sft"))
 
 
@@ -36,8 +36,9 @@ def _choose(by_arm: ByArm, before: str, after: str, tasks: Mapping[str, Task]) -
     sides.sort(key=lambda side: hashlib.sha256(side[0].task_id.encode()).digest())
     waiting: dict[str, list[tuple[Evaluation, Evaluation]]] = {change: [] for change in QUOTA}
     for side in sides:
-        waiting[_change(*side)].append(side)
-    chosen = [(change, side) for change, count in QUOTA.items() for side in waiting[change][:count]]
+        if all(one.execution.ran is not None for one in side):  # what the environment stopped tells nothing
+            waiting[_change(*side)].append(side)
+    chosen = [(change, side) for change, count in QUOTA.items() for side in waiting[change][:count]][:COUNT]
     rest = [(change, side) for change, count in QUOTA.items() for side in waiting[change][count:]]
     chosen += rest[: COUNT - len(chosen)]
     order = list(QUOTA)
@@ -60,6 +61,8 @@ def _change(before: Evaluation, after: Evaluation) -> str:
     old, new = _rank(before), _rank(after)
     if new != old:
         return "better" if new > old else "worse"
+    if all(one.metrics.get("effect_match") is None for one in (before, after)):  # which effect is right, nobody knows
+        return "both ran" if new else "both failed"
     return "both right" if new == 2 else "both wrong"
 
 

@@ -2,8 +2,8 @@
 SFT adapter is fine-tuned on those and on the demo references (rejection sampling, arXiv 2308.01825), on the same
 feedback that the reward model learned from.
 
-A task none of whose completions ran and passes RL's gates teaches nothing and is left out, counted in the report; so is
-one without a score.
+A task none of whose completions ended, ran and passes RL's gates teaches nothing and is left out, counted in the
+report; so is one without a score.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     """
     base = load_base(config.model)
     prompts = {p.task_id: p.text for p in workspace.prompts("demo", "practice")}
-    codes = {(c.task_id, c.index): c.code for c in workspace.read_records(Completion, "sample/completions.jsonl")}
+    completions = workspace.read_records(Completion, "sample/completions.jsonl")
+    codes = {(c.task_id, c.index): c.code for c in completions if c.finished}
     feedback = workspace.read_records(Feedback, "feedback/feedback.jsonl")
     if all(item.score is None for item in feedback):
         raise TrainingError(
@@ -64,7 +65,8 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
     checks = RunChecks.of(workspace)
     tasks = {task.id: task for task in workspace.read_records(Task, "prepare/tasks/practice.jsonl")}
     static = lambda item: checks.check(codes[item.task_id, item.index], tasks[item.task_id])  # noqa: E731
-    best = best_completions(passing(feedback, static, config.rl.gates))
+    ended = [item for item in feedback if (item.task_id, item.index) in codes]
+    best = best_completions(passing(ended, static, config.rl.gates))
     learned = {task_id: codes[task_id, item.index] for task_id, item in best.items()}
     learned |= {t.id: t.reference or "" for t in workspace.read_records(Task, "prepare/tasks/demo.jsonl")}
     pairs = [(base.render(prompts[task_id]), answer_ids(base, code)) for task_id, code in learned.items()]

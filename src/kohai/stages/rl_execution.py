@@ -21,8 +21,9 @@ def run(config: Config, workspace: Workspace) -> dict[str, Any]:
 
 
 def on_execution(config: Config) -> Config:
-    """The same settings, with execution as the only gate and the only reward."""
+    """The same settings, with execution as the only gate and the only reward; bounds of the reward are another's."""
+    watched = {name: bounds for name, bounds in config.rl.watched.items() if name != "reward"}
     settings = config.rl.model_copy(
-        update={"reward": "execution", "gates": ("runs",), "verifiers": {}, "dropped_band": None}
+        update={"reward": "execution", "gates": ("runs",), "verifiers": {}, "dropped_band": None, "watched": watched}
     )
     return config.model_copy(update={"rl": settings})

@@ -131,17 +131,17 @@ def passing(base: Base, checks: RunChecks, gates: Sequence[str], task: Task, gro
 
 
 def prompts_of_round(config: Config, workspace: Workspace) -> list[Prompt]:
-    """The prompts of the practice tasks that this round samples: each round takes the next ones.
+    """The prompts of the practice tasks that this round samples: each round takes the next ones, all of them together
+    all tasks where `tasks.n_sampled` does not say how many.
 
     Raises:
-        ConfigError: none is left.
+        ConfigError: none would be left for the last round.
     """
-    prompts = workspace.prompts("practice")
-    size = config.tasks.n_sampled or -(-len(prompts) // config.rounds)
-    found = prompts[size * (workspace.round - 1) : size * workspace.round]
-    if not found:
+    prompts, size, rounds = workspace.prompts("practice"), config.tasks.n_sampled, config.rounds
+    if len(prompts) <= (size or 1) * (rounds - 1):
         raise ConfigError(
-            f"rounds: {size} practice tasks a round leave none for round {workspace.round} of {len(prompts)}; "
+            f"rounds: {size or 1} practice task(s) a round leave none of {len(prompts)} for round {rounds}; "
             "raise tasks.n_practice, or lower tasks.n_sampled or rounds"
         )
-    return found
+    ends = [size * number if size else len(prompts) * number // rounds for number in range(rounds + 1)]
+    return prompts[ends[workspace.round - 1] : ends[workspace.round]]
