@@ -106,9 +106,8 @@ def load(base: Base, model: Any, name: str, folder: Path, trainable: bool = Fals
     if problem := _problem_of(base, model.peft_config[name]):
         raise DataError(f"{folder}: the adapter {problem}, which Kohai does not sample with; take another one")
     _scale_narrowly(model, name)
-    return model.to(
-        base.device
-    ).eval()  # whatever dropout it brings, loops of our own draw nothing; a trainer asks for it
+    model.to(base.device).eval()  # loops of our own train without the dropout that it may bring
+    return model
 
 
 def _problem_of(base: Base, settings: Any) -> str:
