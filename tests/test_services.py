@@ -289,7 +289,7 @@ def test_programs_stream_in_order() -> None:
                 await asyncio.sleep(0.01)
 
         counting = asyncio.create_task(count())
-        with Sandbox(SandboxConfig()) as sandbox:
+        with Sandbox(SandboxConfig(processes=2)) as sandbox:  # at most 64 programs for each are taken ahead
             async for outcome in sandbox.stream_async(programs()):
                 first_taken = first_taken or taken
                 printed.append(outcome.stdout)
