@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,13 +19,18 @@ from kohai.stopping import command_line
 
 CONFIG = "run: {run}\npackage: {{path: nowhere}}\ntasks: {{folder: nowhere}}\n"
 HEAVY = ("torch", "transformers", "pydantic", "numpy", "jinja2")
+COLOURING = ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")  # make typer, and Python's own traces, colour what is piped
+PLAIN = {name: value for name, value in os.environ.items() if name not in COLOURING} | {
+    "NO_COLOR": "1",
+    "PYTHON_COLORS": "0",
+}
 
 
 def kohai_process(
     *arguments: str, code: str = "from kohai.cli import main; main()", **options
 ) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", f"import sys; sys.argv[1:] = {list(arguments)!r}; {code}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=PLAIN, **options)
 
 
 @pytest.fixture
@@ -146,7 +152,7 @@ def stopped(config: Path, work: str, number: int, times: int = 1) -> subprocess.
     """`kohai run CONFIG`, whose stages are `work`, and which is sent a signal once it works."""
     source = STAGE.format(work=work, path=str(config))
     command = [sys.executable, "-c", source]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=PLAIN)
     assert process.stdout is not None
     first = process.stdout.readline()
     for _ in range(times):
