@@ -248,6 +248,23 @@ def test_groups_of_a_killed_service_are_swept() -> None:
     other.close()
 
 
+def test_a_group_that_counts_no_memory_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up tree: this process sits in its leaf, and the group above hands memory on or not.
+
+    Where another process is in that group it does not; where it does, a new group without a count is removed again.
+    """
+    leaf, handed_on = tmp_path / cgroup.SERVICE, tmp_path / "cgroup.subtree_control"
+    leaf.mkdir()
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "OWN", tmp_path / "own")
+    cgroup.OWN.write_text(f"0::/{cgroup.SERVICE}\n")
+    for controllers, parent in (("cpu pids\n", None), ("cpu memory pids\n", tmp_path)):
+        handed_on.write_text(controllers)
+        assert cgroup._delegated(leaf) == parent
+        assert cgroup.make("worker0", os.getpid()) is None
+        assert not list(tmp_path.glob("kohai-[0-9]*"))
+
+
 def test_environment_is_scrubbed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of ours is seen, nor our site-packages; the hash seed is fixed."""
     monkeypatch.setenv("KOHAI_SECRET", "hunter2")

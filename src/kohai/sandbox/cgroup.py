@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 SERVICE = "kohai-service"
 USAGE = "memory.usage_in_bytes"  # of version 1
 GONE_SECONDS = 2.0
@@ -29,8 +30,9 @@ class Group:
         self._in_force = 0
 
     def begin(self, process: int) -> None:
-        """Makes the group and puts a process into it. Raises OSError where that is not ours to do."""
+        """Makes the group and puts a process into it. Raises OSError where it is not ours or counts no memory."""
         self.folder.mkdir()
+        self.used()
         (self.folder / "cgroup.procs").write_text(str(process))
 
     def used(self) -> int:
@@ -66,7 +68,7 @@ def make(name: str, process: int) -> Group | None:
     """A new group, without a limit yet, of a process and what it starts; None where there can be none."""
     label = f"kohai-{os.getpid()}-{next(_numbers)}-{re.sub(r'[^a-z0-9]', '', name)}"
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = OWN.read_text().splitlines()
     except OSError:
         return None
     for _, controllers, path in (line.split(":", 2) for line in lines):
@@ -96,9 +98,12 @@ def _sweep(parent: Path) -> None:
 
 
 def _delegated(own: Path) -> Path | None:
-    """The group of version 2 that new ones go into; moves this process into a leaf where that is needed."""
+    """The group of version 2 that new ones go into; moves this process into a leaf where that is needed.
+
+    Another process in the group forbids it to hand memory on: then this one has moved in vain, and there is none.
+    """
     if own.name == SERVICE:
-        return own.parent
+        return own.parent if "memory" in (own.parent / "cgroup.subtree_control").read_text().split() else None
     if "memory" not in (own / "cgroup.controllers").read_text().split():
         return None
     if "memory" not in (own / "cgroup.subtree_control").read_text().split():
