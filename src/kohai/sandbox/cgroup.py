@@ -18,6 +18,7 @@ ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 SERVICE = "kohai-service"
 USAGE = "memory.usage_in_bytes"  # of version 1
+SWAP, WITH_SWAP = "memory.swap.max", "memory.memsw.limit_in_bytes"  # of version 2; of version 1, with the memory
 GONE_SECONDS = 2.0
 _numbers = itertools.count()
 
@@ -40,10 +41,17 @@ class Group:
         return int((self.folder / ("memory.current" if self._limit == "memory.max" else USAGE)).read_text())
 
     def limit(self, size: int) -> None:
-        """Bounds the group at so many bytes."""
+        """Bounds the group at so many bytes, and at none in swap: a program that is swapped is not killed."""
         if size != self._in_force:
+            self._bound_swap(size)
             (self.folder / self._limit).write_text(str(size))
+            self._bound_swap(size)  # version 1 keeps the sum above the limit: one of the two comes at the right time
             self._in_force = size
+
+    def _bound_swap(self, size: int) -> None:
+        name, bound = (SWAP, 0) if self._limit == "memory.max" else (WITH_SWAP, size)
+        with suppress(OSError):  # the system counts no swap
+            (self.folder / name).write_text(str(bound))
 
     def kills(self) -> int:
         """How many processes were killed for its limit so far."""
