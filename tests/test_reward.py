@@ -274,9 +274,10 @@ def test_each_member_is_asked(tmp_path):
     base = tiny_base()
     model = adapters.add(base, base.model, "reward", LoraConfig(r=2, alpha=4.0))
     model = adapters.add(base, model, "reward_2", LoraConfig(r=2, alpha=4.0))
+    draws = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in adapters.parameters(model, "reward_2"):
-            weight.normal_(0.0, 0.3)
+            weight.normal_(0.0, 0.3, generator=draws)
     both = RewardModel(base, model, stacked([trained_head(), RewardHead()], risk=1.0), ["reward", "reward_2"])
     pairs = [("Say hi", code) for code in CODES]
     read_by = both.read(pairs)
