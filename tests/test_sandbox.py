@@ -118,9 +118,10 @@ def test_computing_too_long(box: Sandbox) -> None:
     """A loop that computes ends by its CPU time, at fault itself, though it ignores every signal it can."""
     stubborn = f"{attacks.DEAF}while True:\n    pass"
     started = time.monotonic()
-    first, second = box.execute([Program("while True: pass"), Program(stubborn)])
-    assert outcome(first) == outcome(second) == ("timeout", "program"), (first, second)
-    assert first.cpu_ms >= 950
+    patient = {"wall_seconds": 15.0}  # a busy machine is slow to give each its second
+    found = box.execute([Program(code, limits=patient) for code in ("while True: pass", stubborn)])
+    assert [outcome(execution) for execution in found] == [("timeout", "program")] * 2, found
+    assert all(500 <= execution.cpu_ms < 5000 for execution in found), found  # half: the kernel's clocks differ
     assert time.monotonic() - started < 20
 
 
