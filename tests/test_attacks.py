@@ -121,8 +121,8 @@ def test_there_are_enough() -> None:
     assert len(codes) == len(set(codes)) >= 60
 
 
-def outcomes_of(box: Sandbox, codes: list[str]) -> list[Execution]:
-    return box.execute([Program(code) for code in codes])
+def outcomes_of(box: Sandbox, codes: list[str], **limits: float) -> list[Execution]:
+    return box.execute([Program(code, limits=limits) for code in codes])
 
 
 def test_a_bomb_beside_honest_programs(box: Sandbox) -> None:
@@ -132,7 +132,7 @@ def test_a_bomb_beside_honest_programs(box: Sandbox) -> None:
     found: list[Execution] = []
     beside = threading.Thread(target=lambda: found.extend(outcomes_of(box, bombs)))
     beside.start()
-    kinds = {outcome.kind for outcome in outcomes_of(box, honest)}
+    kinds = {outcome.kind for outcome in outcomes_of(box, honest, wall_seconds=30.0)}  # the bomb takes time
     beside.join()
     assert kinds == {"ok"}
     assert all(outcome.kind != "sandbox_failure" for outcome in found)
