@@ -89,20 +89,22 @@ def test_equal_prompts_are_asked_once(serve):
 
 
 def test_no_more_calls_at_a_time_than_asked_for(serve):
-    """Twelve cases, concurrency 3."""
+    """Twelve cases, concurrency 3: three calls wait for one another, then a moment longer, so a fourth would show."""
     state = {"now": 0, "most": 0}
-    lock = threading.Lock()
+    lock, three = threading.Lock(), threading.Barrier(3)
 
     def script(number, body):
         with lock:
             state["now"] += 1
             state["most"] = max(state["most"], state["now"])
+        three.wait(10)
         time.sleep(0.03)
         with lock:
             state["now"] -= 1
         return 200, chat(GOOD)
 
-    judge_at(serve(script).url, concurrency=3).answer(CRITERIA, [case(f"print({i})") for i in range(12)])
+    judge = judge_at(serve(script).url, concurrency=3, timeout_seconds=20.0)
+    judge.answer(CRITERIA, [case(f"print({i})") for i in range(12)])
     assert state["most"] == 3
 
 
@@ -297,10 +299,10 @@ def test_trouble_that_stays_is_unscored_with_the_reason(serve):
 def test_a_hang_times_out_and_is_unscored(serve):
     """After all tries; other cases are not harmed."""
     server = serve(lambda number, body: None if "print(7)" in body["messages"][1]["content"] else (200, chat(GOOD)))
-    judge = judge_at(server.url, timeout_seconds=0.3, retries=1)
+    judge = judge_at(server.url, timeout_seconds=1.0, retries=1)
     found = judge.answer(CRITERIA, [case("print(7)"), case("print(8)")])
     assert answers(found) == [["unscored"] * 2, ["yes", "no"]]
-    assert "no answer within 0.3 s (2 tries)" in found[0][0].evidence
+    assert "no answer within 1 s (2 tries)" in found[0][0].evidence
 
 
 @pytest.mark.parametrize("status", [503, 400, 413, 422])
