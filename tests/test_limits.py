@@ -225,24 +225,44 @@ def test_the_breaker_pauses_longer_each_time():
     async def story():
         breaker = Breaker(0.1)
         for _ in range(5):
-            await breaker.ready()
+            is_probe = await breaker.ready()
             started = time.monotonic()
-            breaker.report(False)
+            breaker.report(False, is_probe)
         waits = []
         for outcome in (False, None):
-            await breaker.ready()
+            is_probe = await breaker.ready()
             waits.append(time.monotonic() - started)
             assert breaker.is_open
             started = time.monotonic()
-            breaker.report(outcome)
-        await breaker.ready()  # the try that came to nothing did not lock it
-        breaker.report(True)
+            breaker.report(outcome, is_probe)
+        breaker.report(True, await breaker.ready())  # the try that came to nothing did not lock it
         return breaker, waits
 
     breaker, waits = asyncio.run(story())
     assert waits[0] > 0.09  # a busy machine only waits longer
     assert waits[1] > 0.19
     assert not breaker.is_open
+
+
+def test_a_call_of_before_the_breaker_opened_is_not_its_try():
+    """It hangs until the one that tries is out, and fails: no second one tries beside that, and no pause doubles."""
+
+    async def story():
+        breaker = Breaker(0.1)
+        for _ in range(6):  # the sixth hangs
+            assert not await breaker.ready()
+        for _ in range(5):
+            breaker.report(False, False)
+        assert await breaker.ready()
+        breaker.report(False, False)
+        assert breaker._pause == 0.2  # the next one
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(breaker.ready(), 0.5)
+        breaker.report(False, True)
+        assert breaker._pause == 0.4
+        assert await breaker.ready()
+
+    asyncio.run(story())
 
 
 # --- soft verdicts

@@ -118,7 +118,7 @@ class ChatClient:
             if attempt:
                 await asyncio.sleep(backoff(self._backoff_seconds, attempt))
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
-            await self._breaker.ready()
+            is_probe = await self._breaker.ready()
             is_well: bool | None = None
             try:
                 response = await self._post(http, messages, options)
@@ -137,7 +137,7 @@ class ChatClient:
                     ) from None
                 continue
             finally:
-                self._breaker.report(is_well)
+                self._breaker.report(is_well, is_probe)
             self._is_reachable = True
             if response.status_code == httpx2.codes.OK:
                 reply = self._reply(response)

@@ -138,22 +138,24 @@ class Breaker:
         """No call goes out but the one that tries."""
         return self._failures >= _FAILURES
 
-    async def ready(self) -> None:
-        """Returns when a call may go out."""
+    async def ready(self) -> bool:
+        """Returns when a call may go out; whether it is the one that tries."""
         while self.is_open:
             if not self._is_probing and time.monotonic() >= self._closed_at:
                 self._is_probing = True
-                return
+                return True
             await asyncio.sleep(_GLANCE if self._is_probing else max(0.0, self._closed_at - time.monotonic()))
+        return False
 
-    def report(self, succeeded: bool | None) -> None:
-        """How a call ended; None = it never came to an answer or a failure of the endpoint's."""
-        was_open, was_probing = self.is_open, self._is_probing
-        self._is_probing = False
+    def report(self, succeeded: bool | None, is_probe: bool) -> None:
+        """How a call ended, and what `ready` said of it; None = neither answered nor failed by the endpoint."""
+        was_open = self.is_open
+        if is_probe:
+            self._is_probing = False
         if succeeded:
             self._failures, self._pause = 0, self._first_pause
         elif succeeded is False:
             self._failures += 1
-            if self.is_open and (was_probing or not was_open):  # not a call of before it opened
+            if self.is_open and (is_probe or not was_open):  # not a call of before it opened
                 self._closed_at = time.monotonic() + self._pause
                 self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
