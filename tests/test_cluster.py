@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -197,15 +198,17 @@ def test_actors_that_die_at_their_start(monkeypatch: pytest.MonkeyPatch) -> None
 def test_cancelled_programs_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody waits for any more is passed over."""
     ran: list[str] = []
+    cancelled = threading.Event()
 
     def act(programs: list[Program]) -> list[Execution]:
         ran.extend(program.code for program in programs)
-        time.sleep(0.05)
+        cancelled.wait(20)
         return echo(programs)
 
     _, made = stand_in(monkeypatch, act)
     futures = [submit(made, f"{n}") for n in range(100)]
     dropped = [n for n, future in enumerate(futures) if n % 2 and future.cancel()]
+    cancelled.set()
     kept = [future.result(20).stdout for n, future in enumerate(futures) if n not in dropped]
     made.close()
     assert kept == [f"{n}" for n in range(100) if n not in dropped]
