@@ -368,12 +368,12 @@ def test_bad_task_line(tmp_path):
 @pytest.mark.slow
 def test_endpoint_that_refuses(tmp_path):
     """The feedback stage ends with the endpoint's address and exit code 2; earlier stages stay done."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    endpoint = f"feedback.endpoints={{senior: {{base_url: 'http://127.0.0.1:{port}/v1', model: judge, retries: 0}}}}"
-    done = kohai("run", *SMOKE, "--set", f"run={tmp_path}", "--set", "feedback.judges=[senior]", "--set", endpoint)
+    with socket.socket() as deaf:  # it keeps its port from others, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        endpoint = f"feedback.endpoints={{senior: {{base_url: 'http://{address}/v1', model: judge, retries: 0}}}}"
+        done = kohai("run", *SMOKE, "--set", f"run={tmp_path}", "--set", "feedback.judges=[senior]", "--set", endpoint)
     assert done.returncode == 2, done.stderr
-    assert f"127.0.0.1:{port}" in done.stderr.strip().splitlines()[-1]
+    assert address in done.stderr.strip().splitlines()[-1]
     assert (tmp_path / "sample" / "manifest.json").exists()
     assert not (tmp_path / "feedback" / "manifest.json").exists()

@@ -323,11 +323,11 @@ def test_an_endpoint_that_dies_later_is_given_up(serve):
 
 def test_nobody_listening_is_said_at_once():
     """The base URL and what to do, without retries."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    with pytest.raises(EndpointError, match=re.escape(url) + ".*cannot connect.*start the judge's server"):
-        judge_at(url, retries=50).answer(CRITERIA, [case()])
+    with socket.socket() as deaf:  # it keeps its port from others, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
+        with pytest.raises(EndpointError, match=re.escape(url) + ".*cannot connect.*start the judge's server"):
+            judge_at(url, retries=50).answer(CRITERIA, [case()])
 
 
 @pytest.mark.parametrize(
@@ -482,12 +482,11 @@ def test_a_missing_key_names_its_variable(serve, monkeypatch):
 
 def test_a_password_in_the_url_is_not_shown():
     """Neither in repr nor in errors."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://me:hidden@127.0.0.1:{free.getsockname()[1]}/v1"
-    judge = judge_at(url)
-    with pytest.raises(EndpointError) as caught:
-        judge.answer(CRITERIA, [case()])
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        judge = judge_at(f"http://me:hidden@127.0.0.1:{deaf.getsockname()[1]}/v1")
+        with pytest.raises(EndpointError) as caught:
+            judge.answer(CRITERIA, [case()])
     assert "hidden" not in f"{judge!r} {caught.value}"
 
 
