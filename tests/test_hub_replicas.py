@@ -26,7 +26,7 @@ def serve():
     for line in sys.stdin:
         request = json.loads(line)
         folder, name = Path(request["folder"]), request["id"]
-        (folder / "config.json").write_text(json.dumps(request))
+        (folder / "config.json").write_text(json.dumps(request | {"environment": dict(os.environ)}))
         if "crash" in name:
             print("memory is gone", file=sys.stderr, flush=True)
             os._exit(7)
@@ -110,6 +110,21 @@ def test_a_builder_that_dies_or_hangs_takes_no_other_with_it(
     assert "the builder died (7): memory is gone" in found["a/crash"].why
     assert found["a/hang"].why == "it took more than 5 seconds"
     assert sorted(path.name for path in (tmp_path / "hub" / "repos" / "a").iterdir()) == ["one", "two"]
+
+
+def test_a_builder_gets_the_proxies_and_no_secret(
+    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the spelling that the environment has."""
+    for name in ("https_proxy", "HTTP_PROXY", "KOHAI_SECRET"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    own = Replicas(tmp_path / "hub", image)
+    own.prepare([Entry("a/one")])
+    own.build(["a/one"])
+    own.close()
+    environment = json.loads((own.path("a/one") / "config.json").read_text())["environment"]
+    assert {"https_proxy", "HTTP_PROXY", "no_proxy"} <= set(environment)
+    assert "KOHAI_SECRET" not in environment
 
 
 def test_two_may_build_the_same(tmp_path: Path, image: Image) -> None:

@@ -25,7 +25,8 @@ spec.loader.exec_module(package)
 from replica_builder import main
 main.serve()
 """
-PASSED = ("PATH", "LANG", "HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")  # tools read either spelling
+PASSED = ("PATH", "LANG", "HF_TOKEN", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", *PROXIES, *map(str.upper, PROXIES))
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
