@@ -51,6 +51,7 @@ def drawn_by_kohai(trainer, step):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
+    monkeypatch.delenv("KOHAI_SERVER_KEY", raising=False)
     monkeypatch.setattr(rollout_server, "BACKOFF_SECONDS", 0.001)
 
 
