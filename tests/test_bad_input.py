@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiers import skip_where_programs_cannot_read
 
 from kohai import pipeline
 from kohai.config import Config, LoraConfig, ModelConfig, load_config
@@ -247,6 +248,7 @@ def test_what_an_image_has_may_be_imported(small):
     assert importable(open_image(str(image), small.folder)) - plain == {"helpers", "single"}
     code = 'import greetings\nimport helpers\n\nprint(helpers.loud(greetings.greet("Kai")))\n'
     references(small, code, code.replace("helpers", "helping"))
+    skip_where_programs_cannot_read(module)
     report = pipeline.run(small.config(f"sandbox.image={image}"), ["prepare"])["prepare"]
     assert (report["references"]["ran"], report["references"]["accused"]["api_exists"]) == (1, 1)
 

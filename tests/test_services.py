@@ -213,7 +213,8 @@ held = [socket.create_connection(("127.0.0.1", 8080)) for _ in range(50)]
 def test_an_application_that_cannot_be_imported_is_one_clear_error(tmp_path: Path) -> None:
     """It names the service and what is missing."""
     (tmp_path / "bad.yaml").write_text("name: bad\nservices:\n- {name: shop, app: 'shop:app', port: 8080}\n")
-    with Sandbox(SandboxConfig(image=str(tmp_path / "bad.yaml"))) as sandbox, pytest.raises(DataError) as error:
+    config = SandboxConfig(image=str(tmp_path / "bad.yaml"))
+    with pytest.raises(DataError) as error, sandbox_of("T2", config) as sandbox:
         sandbox.execute([Program("pass")])
     assert "the service shop: ModuleNotFoundError: No module named 'uvicorn'" in str(error.value)
 

@@ -41,6 +41,14 @@ def sandbox_of(tier: str, config: SandboxConfig, **options: Any) -> Iterator[San
         yield found
 
 
+def skip_where_programs_cannot_read(folder: Path) -> None:
+    """Where we are root without namespaces, programs are nobody, and pytest's folders are for their owner alone."""
+    with Sandbox(SandboxConfig(unsafe=True)) as found:
+        told = found.describe()
+    if told["runs as"] == "nobody" and not told["namespaces"]:
+        pytest.skip(f"programs run as nobody here, who cannot read {folder}")
+
+
 def readable_python() -> Path:
     """An interpreter that any user may read: where we are root, programs are not."""
     for name in ("python3.11", "python3.12", "python3.13", "python3.14", "python3"):
