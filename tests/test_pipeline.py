@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from kohai.pipeline import STAGES
 from kohai.records import Task
 from kohai.workspace import Workspace, digest_path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # whichever is first makes the whole run
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "kohai"]
 SMOKE = ["configs/smoke.yaml", "--set=model.threads=1", "--set=model.dtype=float32", "--set=model.device=cpu"]
@@ -153,7 +154,6 @@ def test_more_tasks_leave_alone_what_does_not_read_them(whole, tmp_path):
     assert done_before("tasks.n_practice=7", "sft", "judges", "sample") == ["sft", "judges"]
 
 
-@pytest.mark.timeout(600)
 def test_killed_and_continued_is_the_same(whole, tmp_path):
     """`kill -9` in the middle of several stages, then on: the artifacts equal those of the unbroken run, bit by bit."""
     run = tmp_path / "run"
@@ -177,7 +177,6 @@ def test_killed_and_continued_is_the_same(whole, tmp_path):
     assert codes[0] == codes[1]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_rl_killed_anywhere_is_the_same(whole, tmp_path, seed):
     """`kill -9` at random moments of rl, the last one when the policy is just saved: same curves, policy and report."""
@@ -210,16 +209,24 @@ def test_rl_with_a_server_killed_is_the_same(whole, tmp_path, serve):
     for run in (tmp_path / "whole", tmp_path / "killed"):
         shutil.copytree(whole, run, ignore=shutil.ignore_patterns("rl", "evaluate", "report"))
         script = Decoder(load_base(ModelConfig(name="tiny-random", device="cpu", dtype="float32", threads=1)), 7)
-        server = serve(script)
+        killed = threading.Event()
+
+        def held(number, body, script=script, killed=killed):
+            if number == 5:  # two steps of: load, two tasks, unload
+                killed.wait(200)
+            return script(number, body)
+
+        server = serve(held)
         settings = ("--set", f"rl.server={{base_url: '{server.url}'}}", "--set", "rl.server.concurrency=1")
         if run.name == "killed":
             child = started(run, "rl", *settings)
             deadline = time.monotonic() + 200
             while len(server.requests) <= 5 and child.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.002)  # two steps of: load, two tasks, unload
+                time.sleep(0.002)
             child.kill()
             child.communicate()
             assert [path.name for path in (run / "rollout_server").iterdir()] == sorted(script.loaded) != []
+        killed.set()
         finished(run, "rl", *settings)
         assert (script.loaded, (run / "rollout_server").exists()) == (set(), False)
         asked.append(sum("prompt" in body for body in server.requests))
@@ -314,7 +321,6 @@ def test_an_endpoint_is_estimated_examined_and_asked(whole, tmp_path, serve):
     assert 0 < estimates["judges"]["senior"]["known"] < of_bench["calls"]  # those that are asked twice are asked again
 
 
-@pytest.mark.timeout(600)
 def test_two_rounds(whole, tmp_path):
     """The second round samples other tasks from the first one's policy, learns rewards from both rounds' feedback, goes
     on from that policy, and is what is evaluated; an ensemble of two, killed in the second round, ends the same.
@@ -387,7 +393,6 @@ def kohai_messages(*arguments: str) -> str:
     return done.stderr
 
 
-@pytest.mark.timeout(600)
 def test_two_processes_train_as_one(tmp_path):
     """Torchrun with two processes (gloo), from nothing: curves and policy are those of one, but for the order of sums.
 
