@@ -22,7 +22,7 @@ from kohai.models.base import DEFAULT, GGUF_SHA256, WHEEL, Base, load_base
 from kohai.models.reward import parts
 from kohai.report import gather, markdown
 from kohai.stages.evaluate import ADAPTERS
-from kohai.workspace import Workspace, digest_path, writing
+from kohai.workspace import Workspace, writing
 
 GGUF = "model.gguf"
 WITHOUT_FEEDBACK = ("sft", "rl_execution")
@@ -108,11 +108,7 @@ def gate(config: Config, workspace: Workspace, arm: str) -> str:
     """
     if not _follows_reward_model(config, workspace, arm):
         return ""
-    followed = (workspace.manifest("rl") or {}).get("inputs", {})
-    now = {
-        str(part.relative_to(workspace.root)): digest_path(part) if part.exists() else "" for part in parts(workspace)
-    }
-    if any(followed.get(name) != digest for name, digest in now.items()):
+    if not all(workspace.is_as_read("rl", part) for part in parts(workspace)):
         return "the reward model is another one than its RL followed; run `kohai rl` again"
     report = _report(workspace, "reward_model") or {}
     if not report.get("hacks"):
@@ -195,8 +191,7 @@ def _feedback(config: Config, workspace: Workspace, arm: str) -> Iterator[str]:
 
 def _numbers(workspace: Workspace, arm: str) -> Iterator[str]:
     weights = workspace.path(*(ADAPTERS[arm] or ()))
-    evaluated = (workspace.manifest("evaluate") or {}).get("inputs", {}).get(str(weights.relative_to(workspace.root)))
-    if evaluated != digest_path(weights):
+    if not workspace.is_as_read("evaluate", weights):
         yield "These weights were not evaluated."
         return
     text = markdown.render(gather(workspace.of_round(1)))

@@ -137,6 +137,11 @@ class Workspace:
         found: dict[str, Any] = manifest
         return found
 
+    def is_as_read(self, stage: str, path: Path) -> bool:
+        """Whether an artifact is, to the byte, the one that a finished stage read."""
+        inputs = (self.manifest(stage) or {}).get("inputs", {})
+        return path.exists() and inputs.get(str(path.relative_to(self.root))) == digest_path(path)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run's folder for this process, and clears it of what a killed process had half written.

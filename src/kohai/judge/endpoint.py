@@ -40,22 +40,12 @@ _FAILURES = 5  # so many failed calls in a row, or more by the concurrency, and 
 class Estimate:
     """What an endpoint would be asked, and what that would use: about, and at most (each try counted once)."""
 
-    calls: int = 0
-    known: int = 0  # calls whose answer is remembered
-    expected: Usage = dataclasses.field(default_factory=Usage)
-    most: Usage = dataclasses.field(default_factory=Usage)
-    expected_cost: float = 0.0
-    most_cost: float = 0.0
-
-    def __add__(self, other: Estimate) -> Estimate:
-        return Estimate(
-            self.calls + other.calls,
-            self.known + other.known,
-            self.expected + other.expected,
-            self.most + other.most,
-            self.expected_cost + other.expected_cost,
-            self.most_cost + other.most_cost,
-        )
+    calls: int
+    known: int  # calls whose answer is remembered
+    expected: Usage
+    most: Usage
+    expected_cost: float
+    most_cost: float
 
 
 class EndpointJudge:
@@ -125,28 +115,31 @@ class EndpointJudge:
             "unscored": self.n_unscored,
         }
 
-    def estimate(self, criteria: Sequence[Criterion], cases: Sequence[Case], fresh: bool = False) -> Estimate:
-        """What `answer` would ask; asks nothing."""
-        if not criteria:
-            return Estimate()
+    def estimate(
+        self, criteria: Sequence[Criterion], cases: Sequence[Case], again: Sequence[Case] = (), one_each: bool = False
+    ) -> Estimate:
+        """What `answer` would ask, of some cases `again` whatever is remembered, and `one_each` of a panel that asks by
+        the criterion; asks nothing.
+        """
         calls = known = 0
         expected, most = Usage(), Usage()
-        for questions in self._rounds(criteria):
-            prompts = (prompt.render(questions.criteria, case) for case in cases)
-            by_key = {self._cache_key(messages, questions): messages for messages in prompts}
-            for key, messages in by_key.items():
-                calls += 1
-                if not fresh and self._remembered(key, questions) is not None:
-                    known += 1
-                    continue
-                expected += self._client.expected(messages)
-                most += self._client.most(messages)
+        for questions in self._rounds(criteria, one_each):
+            for asked, is_again in ((cases, False), (again, True)):
+                prompts = (prompt.render(questions.criteria, case) for case in asked)
+                by_key = {self._cache_key(messages, questions): messages for messages in prompts}
+                for key, messages in by_key.items():
+                    calls += 1
+                    if not is_again and self._remembered(key, questions) is not None:
+                        known += 1
+                        continue
+                    expected += self._client.expected(messages)
+                    most += self._client.most(messages)
         cost = self._client.budget.cost
         return Estimate(calls, known, expected, most, cost(expected), cost(most))
 
-    def _rounds(self, criteria: Sequence[Criterion]) -> list[_Questions]:
-        groups = [(c,) for c in criteria] if self.config.one_each else [tuple(criteria)]
-        return [_Questions(group, self.config) for group in groups]
+    def _rounds(self, criteria: Sequence[Criterion], one_each: bool = False) -> list[_Questions]:
+        groups = [(c,) for c in criteria] if one_each or self.config.one_each else [tuple(criteria)]
+        return [_Questions(group, self.config) for group in groups if group]
 
     def _round(
         self, questions: _Questions, cases: Sequence[Case], on_done: OnDone | None, fresh: bool

@@ -128,13 +128,11 @@ def estimate(config: Config, workspace: Workspace) -> dict[str, Estimate]:
     """
     criteria = load_rubric(config.feedback.rubric).asked_of("llm")
     cases = executed_cases(config, workspace)
-    together, each = [criteria], [[criterion] for criterion in criteria]
     with endpoints_of_run(config, workspace) as judges:
-        found = {}
-        for name, judge in judges.items():
-            calls = each if name == config.feedback.escalate_to else together
-            found[name] = sum((judge.estimate(asked, cases) for asked in calls), Estimate())
-        return found
+        return {
+            name: judge.estimate(criteria, cases, one_each=name == config.feedback.escalate_to)
+            for name, judge in judges.items()
+        }
 
 
 def executed_cases(config: Config, workspace: Workspace) -> list[Case]:

@@ -175,13 +175,11 @@ class Bench:
     criteria: those of the rubric that have both a yes and a no among the truths.
     """
 
-    n_tasks: int
     items: list[Item]
     cases: list[Case]
     truths: list[dict[str, bool | None]]
     is_right: list[bool | None]  # whatever the rubric asks: the reward model learns from those that are wrong
     criteria: list[Criterion]
-    unknown: list[str]
     repeated: list[int]  # the cases that are asked a second time
 
 
@@ -203,9 +201,8 @@ def bench_of(config: Config, workspace: Workspace) -> Bench:
         truths.append({c.id: truth(c, cases[-1], executions[reference]) for c in criteria})
         is_right.append(same_effect(execution, executions[reference]))
     known = [c for c in criteria if {t[c.id] for t in truths} >= {True, False}]
-    unknown = [c.id for c in criteria if c not in known]
     repeated = random.Random(config.seed).sample(range(len(cases)), min(settings.n_repeats, len(cases)))
-    return Bench(len(tasks), items, cases, truths, is_right, known, unknown, repeated)
+    return Bench(items, cases, truths, is_right, known, repeated)
 
 
 def estimate(config: Config, workspace: Workspace) -> dict[str, Estimate]:
@@ -213,10 +210,7 @@ def estimate(config: Config, workspace: Workspace) -> dict[str, Estimate]:
     bench = bench_of(config, workspace)
     again = [bench.cases[i] for i in bench.repeated]
     with endpoints_of_run(config, workspace) as judges:
-        return {
-            name: judge.estimate(bench.criteria, bench.cases) + judge.estimate(bench.criteria, again, fresh=True)
-            for name, judge in judges.items()
-        }
+        return {name: judge.estimate(bench.criteria, bench.cases, again) for name, judge in judges.items()}
 
 
 def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
@@ -229,16 +223,17 @@ def examine(config: Config, workspace: Workspace) -> dict[str, Any]:
             for i, is_right in zip(bench.items, bench.is_right, strict=True)
         ],
     )
+    rubric = load_rubric(config.feedback.rubric)
     found: dict[str, Any] = {}
     with judges_of_run(config, workspace) as judges:
         for name, judge in judges.items():
             found[name] = ask(judge, bench)
         keep_reviews(workspace, "judges", judges.values())
     return {
-        "tasks": bench.n_tasks,
+        "tasks": sum(item.kind == "reference" for item in bench.items),
         "programs": len(bench.items),
-        "rubric": load_rubric(config.feedback.rubric).digest,
-        "unknown_truth": bench.unknown,
+        "rubric": rubric.digest,
+        "unknown_truth": [c.id for c in rubric.asked_of("llm") if c not in bench.criteria],
         "judges": found,
     }
 
